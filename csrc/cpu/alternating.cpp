@@ -1,0 +1,1 @@
+#include "inntd/kernels.hpp"

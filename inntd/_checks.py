@@ -1,0 +1,59 @@
+"""Validation at the public boundary: every message names the argument, what came and what was expected."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Choice = TypeVar("Choice", bound=str)
+
+
+def positive_int(name: str, value: object, *, minimum: int = 1, maximum: int | None = None) -> int:
+    """Return `value` as an int of at least `minimum`."""
+    expected = "a positive integer" if minimum == 1 and maximum is None else f"an integer of at least {minimum}"
+    if maximum is not None:
+        expected = f"an integer from {minimum} to {maximum}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be {expected}, got {value!r}")
+    number = int(value)
+    if number < minimum or (maximum is not None and number > maximum):
+        raise ValueError(f"{name} must be {expected}, got {number}")
+    return number
+
+
+def finite_float(name: str, value: object, *, positive: bool = False) -> float:
+    """Return `value` as a finite float, positive on request."""
+    expected = "a positive finite number" if positive else "a finite number"
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be {expected}, got {value!r}") from None
+    if not np.isfinite(number) or (positive and number <= 0):
+        raise ValueError(f"{name} must be {expected}, got {number}")
+    return number
+
+
+def one_of(name: str, value: object, choices: Sequence[Choice]) -> Choice:
+    """Return `value` if it is among `choices`."""
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def finite_vector(name: str, value: object, *, minimum_size: int = 1) -> npt.NDArray[np.float64]:
+    """Return `value` as a contiguous 1-D float64 array without NaN or infinity."""
+    try:
+        array = np.ascontiguousarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a 1-D array of numbers, got {type(value).__name__}") from None
+    if array.ndim != 1 or array.size < minimum_size:
+        raise ValueError(f"{name} must be a 1-D array of at least {minimum_size} numbers, got shape {array.shape}")
+    bad = int(np.count_nonzero(~np.isfinite(array)))
+    if bad:
+        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite of {array.size} values")
+    return array
