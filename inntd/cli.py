@@ -219,7 +219,7 @@ def _describe_axis(axis: Any) -> str:
 
 
 def _doctor(_: argparse.Namespace) -> int:
-    chosen = "INNTD_ISA" if os.environ.get("INNTD_ISA") else "the best that this processor has"
+    origin = "set by INNTD_ISA" if os.environ.get("INNTD_ISA") else "the best of this processor"
     available = ", ".join(_kernels.core.available_isas())
     has_cuda, reason = _kernels.cuda()
     rows = [
@@ -227,7 +227,7 @@ def _doctor(_: argparse.Namespace) -> int:
         ("python", f"{platform.python_version()} in {sys.prefix}"),
         ("system", f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"),
         *((name, _version(name)) for name in LIBRARIES),
-        ("instruction set", f"{_kernels.core.isa()}, chosen by {chosen} (available: {available})"),
+        ("instruction set", f"{_kernels.core.isa()} ({origin}; available: {available})"),
         ("threads", f"{_kernels.threads()} (torch.set_num_threads or OMP_NUM_THREADS changes it)"),
         ("CUDA", f"{'yes' if has_cuda else 'no'}: {reason}"),
     ]
