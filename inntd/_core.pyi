@@ -1,12 +1,17 @@
-from typing import Any
+"""The compiled core (csrc/python). Arguments are checked by the callers in this package, once, at the public boundary.
+
+Tensors are C-contiguous NumPy arrays or torch tensors on the CPU, borrowed for the call; outputs are written in place.
+Functions of real tensors take float64 or float32, the same in all arguments.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-Float64 = npt.NDArray[np.float64]
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
-Array = Any  # a NumPy array or a torch tensor
+Tensor: TypeAlias = npt.NDArray[Any] | torch.Tensor
 
 __version__: str
 
@@ -17,10 +22,10 @@ def select_isa(name: str) -> None: ...
 class BasisTable:
     def __init__(
         self,
-        breaks: Float64,
-        kind: Int32,
-        first: Int64,
-        coefficients: Float64,
+        breaks: Tensor,
+        kind: Tensor,
+        first: Tensor,
+        coefficients: Tensor,
         size: int,
         uniform: bool,
         periodic: bool,
@@ -38,21 +43,33 @@ class BasisTable:
     @property
     def pieces(self) -> int: ...
     @property
-    def breaks(self) -> Float64: ...
+    def breaks(self) -> npt.NDArray[np.float64]: ...
     @property
-    def kind(self) -> Int32: ...
+    def kind(self) -> npt.NDArray[np.int32]: ...
     @property
-    def first(self) -> Int64: ...
+    def first(self) -> npt.NDArray[np.int64]: ...
     @property
-    def coefficients(self) -> Float64: ...
+    def coefficients(self) -> npt.NDArray[np.float64]: ...
 
-def tabulate(table: BasisTable, points: Array, piece: Array, out: Array, order: int = 0) -> None: ...
+def tabulate(table: BasisTable, points: Tensor, piece: Tensor, out: Tensor, order: int = 0) -> None: ...
 def build_stencil(
-    nodes: Float64, s: Int32, p: Int32, a: Float64, kernel: str, shifted: bool, periodic: bool, breaks: Int64
+    nodes: Tensor, s: Tensor, p: Tensor, a: Tensor, kernel: str, shifted: bool, periodic: bool, breaks: Tensor
 ) -> tuple[BasisTable, float, int]: ...
-def assemble_matrix(table: BasisTable, trial: int, test: int, band: Float64) -> None: ...
+def assemble_matrix(table: BasisTable, trial: int, test: int, band: Tensor) -> None: ...
 def add_weighted_matrix(
-    table: BasisTable, piece: Int64, xi: Float64, weight: Float64, trial: int, test: int, band: Float64
+    table: BasisTable, piece: Tensor, xi: Tensor, weight: Tensor, trial: int, test: int, band: Tensor
 ) -> None: ...
-def add_load(table: BasisTable, piece: Int64, xi: Float64, values: Float64, test: int, out: Float64) -> None: ...
-def gauss_rule(count: int) -> tuple[Float64, Float64]: ...
+def add_load(table: BasisTable, piece: Tensor, xi: Tensor, values: Tensor, test: int, out: Tensor) -> None: ...
+def gauss_rule(count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
+def cp_values(
+    tables: Sequence[BasisTable], factors: Sequence[Tensor], points: Tensor, out: Tensor, threads: int = 1
+) -> None: ...
+def cp_jet(
+    tables: Sequence[BasisTable],
+    factors: Sequence[Tensor],
+    points: Tensor,
+    values: Tensor,
+    gradient: Tensor,
+    second: Tensor,
+    threads: int = 1,
+) -> None: ...

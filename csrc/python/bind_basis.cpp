@@ -1,3 +1,5 @@
+#include <pybind11/numpy.h>
+
 #include <string>
 #include <utility>
 

@@ -22,8 +22,8 @@ class BandedMatrix:
     band : array (n, 2b+1) of float64, C-contiguous
         `band[i, b + j - i]` is entry (i, j); what would lie outside the matrix is zero and stays so.
     periodic : bool, default False
-        Column indices wrap around: entry `b + k` of row i belongs to column `(i + k) % n`. (On very small meshes several
-        entries of a row may belong to one column; they add up.)
+        Column indices wrap around: entry `b + k` of row i belongs to column `(i + k) % n`. (On very small meshes
+        several entries of a row may belong to one column; they add up.)
 
     Examples
     --------

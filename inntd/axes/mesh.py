@@ -132,7 +132,7 @@ def _check_increasing(label: str, x: Array, remedy: str) -> None:
     # Local coordinates divide by the length of an element: its reciprocal, squared, must be finite.
     if step.min() < 1e-150 or np.abs(x).max() > 1e150:
         raise ValueError(
-            f"{label}: nodes must lie within ±1e150 and be at least 1e-150 apart, got {x[0]} to {x[-1]}: change the unit"
+            f"{label}: nodes must lie within ±1e150 and at least 1e-150 apart, got {x[0]} to {x[-1]}: change the unit"
         )
 
 
@@ -148,7 +148,9 @@ def _break_indices(label: str, x: Array, breaks: Any, periodic: bool) -> tuple[i
         if not x[0] - tolerance <= position <= x[-1] + tolerance:
             raise ValueError(f"{label}: breaks must lie between {x[0]} and {x[-1]}, got {position}")
         if abs(x[i] - position) > tolerance:
-            raise ValueError(f"{label}: breaks must be nodes, got {position} (nearest node {x[i]}): put it among nodes=")
+            raise ValueError(
+                f"{label}: breaks must be nodes, got {position} (nearest node {x[i]}): put it among nodes="
+            )
         if periodic:
             i %= len(x) - 1
         elif i in (0, len(x) - 1):
