@@ -85,6 +85,22 @@ void Alternating::assign(const std::vector<const double*>& columns, const double
   rank_ = count;
 }
 
+double Alternating::norm() const {
+  const std::size_t square = static_cast<std::size_t>(rank_) * rank_;
+  std::vector<double> product(square, 1.0), gram(square), image;
+  for (int d = 0; d < axis_count(); ++d) {
+    image.resize(size(d) * rank_);
+    apply(d, system_.axes[d].metric, rank_, factors_[d].data(), image.data());
+    dense().gram(size(d), rank_, rank_, factors_[d].data(), image.data(), nullptr, gram.data());
+    dense().hadamard(square, product.data(), gram.data(), product.data());
+  }
+  double sum = 0.0;
+  for (int p = 0; p < rank_; ++p) {
+    for (int q = 0; q < rank_; ++q) sum += amplitudes_[p] * product[p * rank_ + q] * amplitudes_[q];
+  }
+  return std::sqrt(std::max(0.0, sum));
+}
+
 void Alternating::reserve(int begin) {
   const int active = rank_ - begin;
   if (reserved_rank_ == rank_ && reserved_active_ == active) return;

@@ -1,3 +1,4 @@
+#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <memory>
@@ -62,6 +63,7 @@ void bind_alternating(py::module_& module) {
           py::arg("axes"), py::arg("terms"), py::arg("coefficients"), py::arg("load_terms"), py::arg("load_weights"),
           py::arg("proximal"), py::keep_alive<1, 2>())
       .def_property_readonly("rank", &Alternating::rank)
+      .def_property_readonly("axes", &Alternating::axis_count)
       .def(
           "append",
           [](Alternating& solver, const std::vector<Tensor<const double>>& columns) {
@@ -74,6 +76,7 @@ void bind_alternating(py::module_& module) {
             solver.assign(pointers(columns), amplitudes.data, static_cast<int>(amplitudes.size()));
           },
           py::arg("columns"), py::arg("amplitudes"))
+      .def("norm", &Alternating::norm)
       .def("sweep", &Alternating::sweep, py::arg("begin") = 0, py::call_guard<py::gil_scoped_release>())
       .def("factor", &copy_factor, py::arg("axis"))
       .def_property_readonly("amplitudes", [](const Alternating& solver) {

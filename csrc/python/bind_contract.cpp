@@ -1,9 +1,91 @@
+// Evaluation of CP models, for Python.
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "basis_table.hpp"
 #include "bindings.hpp"
-#include "inntd/kernels.hpp"
+#include "inntd/evaluate.hpp"
 #include "tensor.hpp"
 
 namespace inntd::python {
+namespace {
 
-void bind_contract(py::module_& module) { (void)module; }
+void require(bool condition, const char* message) {
+  if (!condition) throw std::invalid_argument(message);
+}
+
+// Owns the arrays that a CpView points to.
+template <class T>
+struct Model {
+  std::vector<BasisTable<T>> tables;
+  std::vector<const T*> factors;
+  std::int64_t modes = 0;
+
+  Model(const std::vector<const OwnedBasisTable*>& owned, const std::vector<Tensor<const T>>& given) {
+    require(!owned.empty() && owned.size() == given.size(), "tables and factors must be lists of equal length");
+    modes = given[0].ndim == 2 ? given[0].shape[1] : 0;
+    for (std::size_t d = 0; d < owned.size(); ++d) {
+      require(owned[d] != nullptr, "tables must hold BasisTable objects, got None");
+      require(given[d].ndim == 2 && given[d].shape[0] == owned[d]->size && given[d].shape[1] == modes,
+              "factors must have shape (table.size, modes), with the same modes on all axes");
+      tables.push_back(owned[d]->view<T>());
+      factors.push_back(given[d].data);
+    }
+  }
+  std::int64_t axes() const { return static_cast<std::int64_t>(tables.size()); }
+  CpView<T> view() const { return {tables.data(), factors.data(), axes(), modes}; }
+};
+
+template <class T>
+bool has_shape(const Tensor<T>& tensor, std::int64_t rows) {
+  return tensor.ndim == 1 && tensor.shape[0] == rows;
+}
+
+template <class T>
+bool has_shape(const Tensor<T>& tensor, std::int64_t rows, std::int64_t columns) {
+  return tensor.ndim == 2 && tensor.shape[0] == rows && tensor.shape[1] == columns;
+}
+
+template <class T>
+void values(const std::vector<const OwnedBasisTable*>& tables, const std::vector<Tensor<const T>>& factors,
+            Tensor<const T> points, Tensor<T> out, int threads) {
+  const Model<T> model(tables, factors);
+  require(points.ndim == 2 && points.shape[1] == model.axes(), "points must have shape (K, number of axes)");
+  require(has_shape(out, points.shape[0]), "out must have shape (K,)");
+  py::gil_scoped_release release;
+  cp_values(model.view(), points.data, points.shape[0], out.data, threads);
+}
+
+template <class T>
+void jet(const std::vector<const OwnedBasisTable*>& tables, const std::vector<Tensor<const T>>& factors,
+         Tensor<const T> points, Tensor<T> out, Tensor<T> gradient, Tensor<T> second, int threads) {
+  const Model<T> model(tables, factors);
+  require(points.ndim == 2 && points.shape[1] == model.axes(), "points must have shape (K, number of axes)");
+  require(has_shape(out, points.shape[0]), "values must have shape (K,)");
+  require(has_shape(gradient, points.shape[0], model.axes()), "gradient must have the shape of points");
+  require(has_shape(second, points.shape[0], model.axes()), "second must have the shape of points");
+  py::gil_scoped_release release;
+  cp_jet(model.view(), points.data, points.shape[0], out.data, gradient.data, second.data, threads);
+}
+
+template <class T>
+void bind(py::module_& module) {
+  module.def("cp_values", &values<T>, "Write the values (K,) of a CP model at points (K, D).", py::arg("tables"),
+             py::arg("factors"), py::arg("points"), py::arg("out"), py::arg("threads") = 1);
+  module.def("cp_jet", &jet<T>,
+             "Write values (K,), gradients (K, D) and diagonal second derivatives (K, D) of a CP model at points.",
+             py::arg("tables"), py::arg("factors"), py::arg("points"), py::arg("values"), py::arg("gradient"),
+             py::arg("second"), py::arg("threads") = 1);
+}
+
+}  // namespace
+
+void bind_contract(py::module_& module) {
+  bind<double>(module);
+  bind<float>(module);
+}
 
 }  // namespace inntd::python

@@ -55,6 +55,8 @@ class Alternating {
   void append(const std::vector<const double*>& columns, int count);
   // Replaces all modes.
   void assign(const std::vector<const double*>& columns, const double* amplitudes, int count);
+  // L2 norm of the sum of all modes, from products of Gram matrices.
+  double norm() const;
   // Updates modes begin..rank-1 axis by axis, once; the others stay frozen.
   SweepReport sweep(int begin);
 
@@ -97,7 +99,6 @@ class Alternating {
   std::vector<double> solution_, old_, image_;  // (n, rank)
   std::vector<double> gathered_;                // (loads, active)
   std::vector<double> matrix_work_, lane_work_, banded_work_;
-  std::vector<double> averages_flat_;
   std::vector<std::vector<double>> averages_;  // per axis and matrix: mean diagonal over that of the metric
   std::vector<std::int64_t> pivots_;
   std::vector<unsigned char> failed_;
