@@ -100,7 +100,9 @@ def test_natural_boundaries_beside_dirichlet_faces() -> None:
     u, v = it.unknown("u", x, y), it.test_function()
     source = -sympy.diff(exact, x._sympy_(), 2) - sympy.diff(exact, y._sympy_(), 2)
     problem = it.Problem(
-        strong=-it.laplacian(u) - source, conditions=[u.on(x.start) == 0, u.on(x.end) == cos(pi * y._sympy_())], exact=exact
+        strong=-it.laplacian(u) - source,
+        conditions=[u.on(x.start) == 0, u.on(x.end) == cos(pi * y._sympy_())],
+        exact=exact,
     )
     answer = it.solve(problem, tolerance=1e-9)
     assert true_error(answer, problem) < 1e-8
@@ -241,7 +243,9 @@ def test_one_seed_gives_the_same_bits() -> None:
     first, again, other = (it.solve(problem, tolerance=1e-6, seed=seed).model for seed in (3, 3, 4))
     for a, b in zip(first.factors, again.factors, strict=True):
         assert bool((a == b).all())
-    assert any(a.shape != b.shape or not bool((a == b).all()) for a, b in zip(first.factors, other.factors, strict=True))
+    assert any(
+        a.shape != b.shape or not bool((a == b).all()) for a, b in zip(first.factors, other.factors, strict=True)
+    )
 
 
 def test_too_few_modes_is_a_status_with_a_remedy() -> None:

@@ -127,7 +127,10 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
         system.load_signs * np.exp(system.load_logs - scale),
         plan.proximal,
     )
-    starts = [_start_columns(c, axis.nodes[: axis.size][free]) for c, axis, free in zip(coordinates, system.axes, system.free, strict=True)]
+    starts = [
+        _start_columns(c, axis.nodes[: axis.size][free])
+        for c, axis, free in zip(coordinates, system.axes, system.free, strict=True)
+    ]
     return State(solver, coordinates, scale, starts, np.random.default_rng(plan.seed), time.perf_counter())
 
 
