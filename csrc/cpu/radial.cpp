@@ -1,8 +1,8 @@
 // Radial point interpolation on a patch: [W, .] = [R(x), P(x)] [[R, P], [P^T, 0]]^-1.
 //
 // Flat kernels make the moment matrix nearly singular, and W a small difference of huge terms: everything up to the
-// final coefficients is double-double. The cubic spline is a polynomial between its knots; the Gaussian is its Taylor
-// series, economised afterwards to the lowest degree that keeps all digits.
+// final coefficients has twice the digits of long double. The cubic spline is a polynomial between its knots; the
+// Gaussian is its Taylor series, economised afterwards to the lowest degree that keeps all digits.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -12,17 +12,18 @@
 namespace inntd {
 namespace {
 
-using Polynomial = std::vector<DoubleDouble>;
+using Wide = WideDouble;
+using Polynomial = std::vector<Wide>;
 using Matrix = std::vector<Polynomial>;
 
 constexpr double knot_tolerance = 1e-9;  // splines are C2: to ignore a knot this close to another changes nothing
 constexpr double widest_gaussian_piece = 0.25;  // half-length over dilation, for a short Taylor series
 constexpr std::size_t most_terms = 40;
 
-DoubleDouble linear_at(DoubleDouble constant, DoubleDouble slope, DoubleDouble x) { return constant + slope * x; }
+Wide linear_at(Wide constant, Wide slope, Wide x) { return constant + slope * x; }
 
 // sum of coefficients[q] (constant + slope eta)^q, as a polynomial in eta.
-Polynomial compose(const Polynomial& coefficients, DoubleDouble constant, DoubleDouble slope) {
+Polynomial compose(const Polynomial& coefficients, Wide constant, Wide slope) {
   Polynomial out(coefficients.size());
   for (std::size_t q = coefficients.size(); q-- > 0;) {
     for (std::size_t i = out.size() - 1; i > 0; --i) out[i] = linear_at(constant * out[i], slope, out[i - 1]);
@@ -44,14 +45,14 @@ Matrix inverse(Matrix a) {
     if (!(std::abs(a[pivot][k].high) > 0.0)) return {};
     std::swap(a[k], a[pivot]);
     std::swap(b[k], b[pivot]);
-    const DoubleDouble scale = DoubleDouble(1.0) / a[k][k];
+    const Wide scale = Wide(1.0) / a[k][k];
     for (std::size_t j = 0; j < n; ++j) {
       a[k][j] *= scale;
       b[k][j] *= scale;
     }
     for (std::size_t i = 0; i < n; ++i) {
       if (i == k) continue;
-      const DoubleDouble factor = a[i][k];
+      const Wide factor = a[i][k];
       for (std::size_t j = 0; j < n; ++j) {
         a[i][j] -= factor * a[k][j];
         b[i][j] -= factor * b[k][j];
@@ -65,31 +66,30 @@ double one_norm(const Matrix& a) {
   double norm = 0.0;
   for (std::size_t j = 0; j < a.size(); ++j) {
     double sum = 0.0;
-    for (const Polynomial& row : a) sum += std::abs(row[j].high);
+    for (const Polynomial& row : a) sum += std::abs(static_cast<double>(row[j]));
     norm = std::max(norm, sum);
   }
   return norm;
 }
 
 // Polynomials in r on the spline's two intervals [0, 1/2] and [1/2, 1].
-const Polynomial spline_inside = {DoubleDouble(2.0) / DoubleDouble(3.0), 0.0, -4.0, 4.0};
-const Polynomial spline_outside = {DoubleDouble(4.0) / DoubleDouble(3.0), -4.0, 4.0,
-                                   DoubleDouble(-4.0) / DoubleDouble(3.0)};
+const Polynomial spline_inside = {Wide(2.0) / Wide(3.0), 0.0, -4.0, 4.0};
+const Polynomial spline_outside = {Wide(4.0) / Wide(3.0), -4.0, 4.0, Wide(-4.0) / Wide(3.0)};
 
 // The kernel around one node as a polynomial in eta, where r = |offset + slope eta| and r has no knot in [-1, 1].
-Polynomial spline_piece(DoubleDouble offset, DoubleDouble slope) {
+Polynomial spline_piece(Wide offset, Wide slope) {
   if (offset.high < 0.0) return spline_piece(-offset, -slope);
   if (offset.high >= 1.0) return Polynomial(4);
   return compose(offset.high < 0.5 ? spline_inside : spline_outside, offset, slope);
 }
 
 // Taylor series of exp(-(offset + slope eta)^2), by the recurrence of its derivatives.
-Polynomial gaussian_piece(DoubleDouble offset, DoubleDouble slope, std::size_t terms) {
+Polynomial gaussian_piece(Wide offset, Wide slope, std::size_t terms) {
   Polynomial f(terms);
   f[0] = exp(-(offset * offset));
   for (std::size_t n = 0; n + 1 < terms; ++n) {
-    const DoubleDouble below = n > 0 ? slope * f[n - 1] : DoubleDouble(0.0);
-    f[n + 1] = DoubleDouble(-2.0) * slope * (offset * f[n] + below) / DoubleDouble(static_cast<double>(n + 1));
+    const Wide below = n > 0 ? slope * f[n - 1] : Wide(0.0);
+    f[n + 1] = Wide(-2.0) * slope * (offset * f[n] + below) / Wide(static_cast<long double>(n + 1));
   }
   return f;
 }
@@ -100,11 +100,11 @@ class RadialPatch {
   RadialPatch(const ElementShape& shape, const Patch& patch, PatchKernel kernel)
       : patch_(patch), kernel_(kernel), order_(std::min(patch.p, patch.count - 1)) {
     const auto begin = shape.positions.begin() + patch.begin;
-    positions_.assign(begin, begin + patch.count);
-    const DoubleDouble span = positions_.back() - positions_.front();
-    reach_ = DoubleDouble(patch.a) * span / DoubleDouble(patch.count - 1);
-    middle_ = (positions_.front() + positions_.back()) * DoubleDouble(0.5);
-    half_ = span * DoubleDouble(0.5);
+    for (auto it = begin; it != begin + patch.count; ++it) positions_.push_back(Wide::from(*it));
+    const Wide span = positions_.back() - positions_.front();
+    reach_ = Wide(patch.a) * span / Wide(patch.count - 1);
+    middle_ = (positions_.front() + positions_.back()) * Wide(0.5);
+    half_ = span * Wide(0.5);
     solve();
   }
 
@@ -113,25 +113,24 @@ class RadialPatch {
   // Adds the places inside the element (-1, 1) where one polynomial is not enough.
   void add_knots(std::vector<double>& knots) const {
     if (kernel_ == PatchKernel::cubic) {
-      for (const DoubleDouble& position : positions_) {
-        for (double r : {-1.0, -0.5, 0.5, 1.0})
-          knots.push_back(static_cast<double>(position + DoubleDouble(r) * reach_));
+      for (const Wide& position : positions_) {
+        for (double r : {-1.0, -0.5, 0.5, 1.0}) knots.push_back(static_cast<double>(position + Wide(r) * reach_));
       }
       return;
     }
-    const int parts = static_cast<int>(std::ceil(1.0 / (widest_gaussian_piece * reach_.high)));
+    const int parts = static_cast<int>(std::ceil(1.0 / (widest_gaussian_piece * static_cast<double>(reach_))));
     for (int i = 1; i < parts; ++i) knots.push_back(-1.0 + 2.0 * i / parts);
   }
 
   // Adds hat(xi) W^(k)(xi) to the window's functions, on the piece xi = centre + half eta.
-  void add_piece(DoubleDouble centre, DoubleDouble half, double hat_slope, Matrix& sum) const {
+  void add_piece(Wide centre, Wide half, double hat_slope, Matrix& sum) const {
     const Matrix basis = kernels_on(centre, half);
-    const DoubleDouble hat_centre = DoubleDouble(0.5) + DoubleDouble(hat_slope) * centre;
-    const DoubleDouble hat_half = DoubleDouble(hat_slope) * half;
+    const Wide hat_centre = Wide(0.5) + Wide(hat_slope) * centre;
+    const Wide hat_half = Wide(hat_slope) * half;
     for (int k = 0; k < patch_.count; ++k) {
       Polynomial w(most_terms);
       for (std::size_t l = 0; l < basis.size(); ++l) {
-        const DoubleDouble factor = solution_[l][static_cast<std::size_t>(k)];
+        const Wide factor = solution_[l][static_cast<std::size_t>(k)];
         for (std::size_t q = 0; q < basis[l].size(); ++q) w[q] += factor * basis[l][q];
       }
       const std::size_t column = static_cast<std::size_t>(patch_.begin + k);
@@ -144,13 +143,13 @@ class RadialPatch {
 
  private:
   // Values of the kernel around node l, or of a power of the patch's coordinate, as functions on a piece.
-  Matrix kernels_on(DoubleDouble centre, DoubleDouble half) const {
+  Matrix kernels_on(Wide centre, Wide half) const {
     Matrix basis;
-    const DoubleDouble slope = half / reach_;
-    for (const DoubleDouble& position : positions_) {
-      const DoubleDouble offset = (centre - position) / reach_;
+    const Wide slope = half / reach_;
+    for (const Wide& position : positions_) {
+      const Wide offset = (centre - position) / reach_;
       basis.push_back(kernel_ == PatchKernel::cubic ? spline_piece(offset, slope)
-                                                    : gaussian_piece(offset, slope, terms(slope.high)));
+                                                    : gaussian_piece(offset, slope, terms(static_cast<double>(slope))));
     }
     for (int q = 0; q <= order_; ++q) {
       Polynomial power(static_cast<std::size_t>(q) + 1);
@@ -169,7 +168,7 @@ class RadialPatch {
     return n + 1;
   }
 
-  DoubleDouble kernel_value(DoubleDouble r) const {
+  Wide kernel_value(Wide r) const {
     r = abs(r);
     if (kernel_ == PatchKernel::cubic) return spline_piece(r, 0.0)[0];
     return exp(-(r * r));
@@ -180,7 +179,7 @@ class RadialPatch {
     Matrix moments(rows, Polynomial(rows));
     for (std::size_t i = 0; i < count; ++i) {
       for (std::size_t j = 0; j < count; ++j) moments[i][j] = kernel_value((positions_[i] - positions_[j]) / reach_);
-      DoubleDouble power = 1.0;
+      Wide power = 1.0;
       for (std::size_t q = count; q < rows; ++q) {
         moments[i][q] = moments[q][i] = power;
         power *= (positions_[i] - middle_) / half_;
@@ -194,7 +193,7 @@ class RadialPatch {
     }
     condition_ = one_norm(moments) * one_norm(solution_);
     for (const Polynomial& row : solution_) {
-      for (const DoubleDouble& value : row) largest_weight_ = std::max(largest_weight_, std::abs(value.high));
+      for (const Wide& value : row) largest_weight_ = std::max(largest_weight_, std::abs(static_cast<double>(value)));
     }
   }
 
@@ -202,8 +201,8 @@ class RadialPatch {
   PatchKernel kernel_;
   int order_;
   Polynomial positions_;
-  DoubleDouble reach_, middle_, half_;  // dilation times mean spacing; centre and half-length of the patch
-  Matrix solution_;                     // [l][k]: weight of kernel or power l in W^(k)
+  Wide reach_, middle_, half_;  // dilation times mean spacing; centre and half-length of the patch
+  Matrix solution_;             // [l][k]: weight of kernel or power l in W^(k)
   double condition_ = 1.0;
   double largest_weight_ = 1.0;
 };
@@ -213,11 +212,11 @@ Polynomial to_chebyshev(const Polynomial& a) {
   const std::size_t n = a.size();
   Polynomial c(n + 1), next(n + 1);
   for (std::size_t q = n; q-- > 0;) {
-    std::fill(next.begin(), next.end(), DoubleDouble(0.0));
+    std::fill(next.begin(), next.end(), Wide(0.0));
     next[0] = a[q];
     next[1] += c[0];
     for (std::size_t k = 1; k < n; ++k) {
-      const DoubleDouble half = DoubleDouble(0.5) * c[k];
+      const Wide half = Wide(0.5) * c[k];
       next[k + 1] += half;
       next[k - 1] += half;
     }
@@ -237,7 +236,7 @@ Polynomial from_chebyshev(const Polynomial& c) {
   for (std::size_t k = 1; k < n; ++k) {
     for (std::size_t q = 0; q <= k; ++q) sum[q] += c[k] * current[q];
     next[0] = -before[0];
-    for (std::size_t q = 1; q < n; ++q) next[q] = DoubleDouble(2.0) * current[q - 1] - before[q];
+    for (std::size_t q = 1; q < n; ++q) next[q] = Wide(2.0) * current[q - 1] - before[q];
     before = current;
     current = next;
   }
@@ -254,13 +253,13 @@ void economise(Matrix& rows) {
     Polynomial column(powers);
     for (std::size_t q = 0; q < powers; ++q) column[q] = rows[q][k];
     series.push_back(to_chebyshev(column));
-    for (const DoubleDouble& c : series.back()) scale = std::max(scale, std::abs(c.high));
+    for (const Wide& c : series.back()) scale = std::max(scale, std::abs(static_cast<double>(c)));
   }
   std::size_t keep = powers;
   double tail = 0.0;  // of the derivatives too, hence the square
   while (keep > 1) {
     double largest = 0.0;
-    for (const Polynomial& c : series) largest = std::max(largest, std::abs(c[keep - 1].high));
+    for (const Polynomial& c : series) largest = std::max(largest, std::abs(static_cast<double>(c[keep - 1])));
     tail += static_cast<double>(keep * keep) * largest;
     if (tail > 0x1p-54 * scale) break;
     --keep;
@@ -274,8 +273,17 @@ void economise(Matrix& rows) {
 }
 
 void drop_zero_powers(Matrix& rows) {
-  const auto zero = [](DoubleDouble value) { return value.high == 0.0; };
+  const auto zero = [](Wide value) { return value.high == 0.0; };
   while (rows.size() > 1 && std::all_of(rows.back().begin(), rows.back().end(), zero)) rows.pop_back();
+}
+
+std::vector<std::vector<DoubleDouble>> rounded(const Matrix& rows) {
+  std::vector<std::vector<DoubleDouble>> out;
+  for (const Polynomial& row : rows) {
+    out.emplace_back();
+    for (const Wide& value : row) out.back().push_back(DoubleDouble::from(value));
+  }
+  return out;
 }
 
 std::vector<double> piece_ends(std::vector<double> knots) {
@@ -300,13 +308,15 @@ ElementBasis radial_element(const ElementShape& shape, PatchKernel kernel) {
   right.add_knots(knots);
   const std::vector<double> ends = piece_ends(std::move(knots));
   for (std::size_t i = 0; i + 1 < ends.size(); ++i) {
-    PieceBasis piece{ends[i], ends[i + 1], Matrix(most_terms + 1, Polynomial(shape.positions.size()))};
-    const DoubleDouble centre = (DoubleDouble(piece.left) + DoubleDouble(piece.right)) * DoubleDouble(0.5);
-    const DoubleDouble half = (DoubleDouble(piece.right) - DoubleDouble(piece.left)) * DoubleDouble(0.5);
-    left.add_piece(centre, half, -0.5, piece.coefficients);
-    right.add_piece(centre, half, 0.5, piece.coefficients);
-    drop_zero_powers(piece.coefficients);
-    if (kernel == PatchKernel::gaussian) economise(piece.coefficients);
+    PieceBasis piece{ends[i], ends[i + 1], {}};
+    Matrix sum(most_terms + 1, Polynomial(shape.positions.size()));
+    const Wide centre = (Wide(piece.left) + Wide(piece.right)) * Wide(0.5);
+    const Wide half = (Wide(piece.right) - Wide(piece.left)) * Wide(0.5);
+    left.add_piece(centre, half, -0.5, sum);
+    right.add_piece(centre, half, 0.5, sum);
+    drop_zero_powers(sum);
+    if (kernel == PatchKernel::gaussian) economise(sum);
+    piece.coefficients = rounded(sum);
     basis.pieces.push_back(std::move(piece));
   }
   return basis;
