@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
     folder = options.output or options.problem.with_suffix("")
     file = read_problem(options.problem)
     _refuse_existing(folder, force=options.force)
-    progress = None if options.quiet or options.json else sys.stderr.isatty()
+    progress = False if options.quiet or options.json else None  # None: on a terminal only
     answer = solve(file.problem, progress=progress, **_solve_options(file, options))
     summary = _summary(file, answer)
     summary["files"] = [str(path) for path in _write(answer.model, folder)]
@@ -143,10 +143,12 @@ def _summary(file: ProblemFile, answer: Answer) -> dict[str, Any]:
     return {
         "title": file.problem.title,
         "axes": len(model.axes),
-        "modes": model.rank,
+        "modes": answer.modes,
+        "rank": model.rank,
         "parameters": _parameters(model),
         "status": answer.status,
         "message": answer.message,
+        "notes": list(answer.notes),
         "error_estimate": {
             "algebraic": estimate.algebraic,
             "discretisation": estimate.discretisation,
@@ -168,15 +170,17 @@ def _finite(value: Any) -> Any:
 def _readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
     estimate = summary["error_estimate"]
     parts = [f"{name} {estimate[name]:.1e}" for name in ("algebraic", "discretisation") if estimate[name] is not None]
+    lifted = summary["rank"] - summary["modes"]
     rows = [
         ("problem", summary["title"] or "untitled"),
         ("axes", f"{summary['axes']}"),
-        ("modes", f"{summary['modes']}"),
+        ("modes", f"{summary['modes']}" + (f"  (and {lifted} of the boundary values)" if lifted > 0 else "")),
         ("parameters", f"{summary['parameters']:,}"),
         ("error estimate", f"{_number(estimate['total'])}" + (f"  ({', '.join(parts)})" if parts else "")),
         ("error against exact", None if summary["error"] is None else f"{summary['error']:.2e}"),
         ("seconds", f"{summary['seconds']:.3f}  (reading and separating the problem: {summary['setup_seconds']:.3f})"),
         ("status", summary["status"] + (f": {summary['message']}" if summary["message"] else "")),
+        ("note", "\n".join(summary["notes"]) or None),
         ("written", "\n".join(summary["files"])),
     ]
     return [(name, value) for name, value in rows if value is not None]

@@ -65,7 +65,9 @@ def test_cholesky_agrees_with_lapack(b: int, dtype: type, tolerance: float, colu
 @pytest.mark.parametrize("b", [1, 2, 4, 7, 13])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-10), (np.float32, 1e-2)])
 @pytest.mark.parametrize("transpose", [False, True])
-def test_lu_agrees_with_lapack_without_diagonal_dominance(b: int, dtype: type, tolerance: float, transpose: bool) -> None:
+def test_lu_agrees_with_lapack_without_diagonal_dominance(
+    b: int, dtype: type, tolerance: float, transpose: bool
+) -> None:
     band = random_band(50, b, definite=False, seed=b)
     rhs = np.random.default_rng(2).standard_normal((50, 3))
     x = rhs.astype(dtype)

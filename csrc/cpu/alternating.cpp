@@ -116,8 +116,8 @@ void Alternating::reserve(int begin) {
     grams_[d].resize(axis.matrices.size() * square);
     loads_[d].resize(static_cast<std::size_t>(axis.loads) * active);
     if (axis.diagonal) continue;
-    const std::size_t lanes = active == 1 ? 1 : batch_lanes, b = axis.half_bandwidth;
-    banded_size = std::max(banded_size, axis.n * ((b + 1) * lanes + lanes));
+    const std::size_t b = axis.half_bandwidth;
+    banded_size = std::max(banded_size, axis.n * (b + 2) * column_lanes(active));
     if (axis.matrices.size() > 2 || !axis.symmetric) {
       const std::size_t block = (b + 1) * active - 1;
       banded_size = std::max(banded_size, axis.n * active * (3 * block + 1));

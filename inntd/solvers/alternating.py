@@ -127,7 +127,10 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
         system.load_signs * np.exp(system.load_logs - scale),
         plan.proximal,
     )
-    starts = [_start_columns(c, axis.nodes[: axis.size][free]) for c, axis, free in zip(coordinates, system.axes, system.free, strict=True)]
+    starts = [
+        _start_columns(c, axis.nodes[: axis.size][free])
+        for c, axis, free in zip(coordinates, system.axes, system.free, strict=True)
+    ]
     return State(solver, coordinates, scale, starts, np.random.default_rng(plan.seed), time.perf_counter())
 
 
@@ -228,9 +231,8 @@ def _update_all(state: State, plan: Plan, correction: float) -> tuple[float, flo
 
 
 def _finish(state: State, plan: Plan) -> tuple[Status, str]:
-    """Settle the modes at the largest rank."""
+    """Settle the modes at the largest rank, and estimate the error by what a few more would change."""
     previous = float("inf")
-    report = None
     for _ in range(plan.final_sweeps if plan.updates else 0):
         report = state.solver.sweep(0)
         if _rejected(state, report):
@@ -239,8 +241,14 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
         if report.change <= FLOOR * report.norm or report.change > 0.9 * previous:
             break
         previous = report.change
+    kept = state.kept
+    trial = grow(state, plan, _block_size(state.solver.rank, plan))
+    state.kept = kept
+    state.history[-1] = Step(plan.rank, trial.estimate, trial.sweeps, trial.seconds)
     if plan.tolerance is None:
         return "converged", f"all {plan.rank} modes asked for were computed and settled"
+    if trial.estimate <= plan.tolerance:
+        return "converged", f"further modes would change the solution by {trial.estimate:.1e} of its norm"
     return "max_rank", f"{plan.rank} modes do not reach the tolerance: raise rank"
 
 

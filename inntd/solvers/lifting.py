@@ -57,7 +57,9 @@ def lift(problem: Problem) -> Lifting:
             builder.add(-coefficient, functions, tuple(masks), mask)
         masks.append(mask)
     free = tuple(
-        slice(1 if any(mask[d][0] for mask in masks) else 0, axis.size - (1 if any(mask[d][1] for mask in masks) else 0))
+        slice(
+            1 if any(mask[d][0] for mask in masks) else 0, axis.size - (1 if any(mask[d][1] for mask in masks) else 0)
+        )
         for d, axis in enumerate(axes)
     )
     return builder.finish(free)

@@ -85,9 +85,14 @@ def assemble(problem: Problem) -> DiscreteSystem:
         factors.append(term.coefficient)
     for t, operator_term in enumerate(problem.operator):
         for coefficient, nodal in lifting.terms:
-            rows.append([_image(pools[d], matrices[d], int(terms[t, d]), lifting, d, nodal[d]) for d in range(len(axes))])
+            rows.append(
+                [_image(pools[d], matrices[d], int(terms[t, d]), lifting, d, nodal[d]) for d in range(len(axes))]
+            )
             factors.append(-operator_term.coefficient * coefficient)
-    vectors = [np.stack(pool.items, axis=1) if pool.items else np.zeros((axis.size, 0)) for pool, axis in zip(pools, axes, strict=True)]
+    vectors = [
+        np.stack(pool.items, axis=1) if pool.items else np.zeros((axis.size, 0))
+        for pool, axis in zip(pools, axes, strict=True)
+    ]
     coefficients = np.array([term.coefficient for term in problem.operator])
     load_terms = np.array(rows, dtype=np.int32).reshape(len(rows), len(axes))
     reduced = _reduce_load(vectors, load_terms, np.array(factors), lifting.free)

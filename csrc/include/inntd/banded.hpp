@@ -8,6 +8,9 @@
 
 namespace inntd {
 
+// Columns that solve_columns treats side by side.
+inline int column_lanes(int m) { return m <= 2 ? m : (m <= 4 ? 4 : batch_lanes); }
+
 template <class T>
 struct BandedKernels {
   // out (n, m) = A x with x (n, m).
@@ -18,7 +21,7 @@ struct BandedKernels {
   // Solves L L^T x = x in place, x (n, m).
   void (*cholesky_solve)(std::int64_t n, int b, const T* factor, int m, T* x);
   // For each of m columns its own matrix alpha[p] A + beta[p] B (symmetric, positive definite), solved in place in
-  // x (n, m). work: n * (b + 1) * (m == 1 ? 1 : batch_lanes) + n * batch_lanes. Returns n, or the first failing row.
+  // x (n, m). work: n * (b + 2) * column_lanes(m). Returns n, or the first failing row.
   std::int64_t (*solve_columns)(std::int64_t n, int b, const T* band_a, const T* band_b, int m, const T* alpha,
                                 const T* beta, T* x, T* work);
   // LU with partial pivoting of a (n, 3 b + 1): a[i * (3 b + 1) + b + j - i] = A[i, j]; the last b columns of each row
@@ -189,10 +192,13 @@ std::int64_t solve_column_group(std::int64_t n, int b, const T* band_a, const T*
   return n;
 }
 
+// As many lanes as columns need: idle lanes would cost memory, which counts on axes with a million nodes.
 template <class T>
 std::int64_t banded_solve_columns(std::int64_t n, int b, const T* band_a, const T* band_b, int m, const T* alpha,
                                   const T* beta, T* x, T* work) {
   if (m == 1) return solve_column_group<T, 1>(n, b, band_a, band_b, m, 0, 1, alpha, beta, x, work);
+  if (m == 2) return solve_column_group<T, 2>(n, b, band_a, band_b, m, 0, 2, alpha, beta, x, work);
+  if (m <= 4) return solve_column_group<T, 4>(n, b, band_a, band_b, m, 0, m, alpha, beta, x, work);
   for (int begin = 0; begin < m; begin += batch_lanes) {
     const int count = static_cast<int>(smaller(batch_lanes, m - begin));
     const std::int64_t row =
