@@ -56,22 +56,33 @@ void tabulate_block(const CpAxis<T>& axis, const std::int64_t* piece, const T* x
   const int degree = axis.table.degree;
   const auto* polynomials = reinterpret_cast<const Vector*>(axis.polynomials);
   auto* out = reinterpret_cast<Vector*>(weights);
-  for (std::int64_t i = 0; i < kPointBlock; ++i) {
-    const Vector* block = polynomials + std::int64_t{axis.table.kind[piece[i]]} * (degree + 1) * vectors;
+  constexpr int together = 4;  // points: as many chains of dependent operations run side by side
+  for (std::int64_t i = 0; i < kPointBlock; i += together) {
+    const Vector* block[together];
+    for (int j = 0; j < together; ++j) {
+      block[j] = polynomials + std::int64_t{axis.table.kind[piece[i + j]]} * (degree + 1) * vectors;
+    }
     for (std::int64_t v = 0; v < vectors; ++v) {
-      Vector value = block[degree * vectors + v];
-      Vector first = {}, half_second = {};
-      for (int q = degree - 1; q >= 0; --q) {
-        if constexpr (Orders > 1) {
-          half_second = half_second * xi[i] + first;
-          first = first * xi[i] + value;
-        }
-        value = value * xi[i] + block[q * vectors + v];
+      Vector value[together], first[together], half_second[together];
+      for (int j = 0; j < together; ++j) {
+        value[j] = block[j][degree * vectors + v];
+        first[j] = half_second[j] = Vector{};
       }
-      out[i * vectors + v] = value;
-      if constexpr (Orders > 1) {
-        out[(kPointBlock + i) * vectors + v] = first;
-        out[(2 * kPointBlock + i) * vectors + v] = half_second + half_second;
+      for (int q = degree - 1; q >= 0; --q) {
+        for (int j = 0; j < together; ++j) {
+          if constexpr (Orders > 1) {
+            half_second[j] = half_second[j] * xi[i + j] + first[j];
+            first[j] = first[j] * xi[i + j] + value[j];
+          }
+          value[j] = value[j] * xi[i + j] + block[j][q * vectors + v];
+        }
+      }
+      for (int j = 0; j < together; ++j) {
+        out[(i + j) * vectors + v] = value[j];
+        if constexpr (Orders > 1) {
+          out[(kPointBlock + i + j) * vectors + v] = first[j];
+          out[(2 * kPointBlock + i + j) * vectors + v] = half_second[j] + half_second[j];
+        }
       }
     }
   }
