@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import sympy
 
+from inntd import _checks
+from inntd._kernels import core
+from inntd.axes.basis import Basis, CHiDeNNBasis, LinearBasis, basis_from_dict
+from inntd.axes.mesh import Mesh, make_mesh, uniform_nodes
 from inntd.axes.symbolic import Symbolic
+from inntd.axes.table import discrete_table, patch_table
+
+Array = npt.NDArray[np.float64]
+Kind: TypeAlias = Literal["space", "parameter", "time", "component"]
+KINDS: tuple[Kind, ...] = ("space", "parameter", "time", "component")
+DEFAULT_S = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,34 +30,335 @@ class Face:
     """One end of an axis: the whole face of the box where that coordinate is at its start or end."""
 
     axis: Axis
-    side: str  # "start" or "end"
+    side: Literal["start", "end"]
+
+    @property
+    def coordinate(self) -> float:
+        """Where the face lies."""
+        return self.axis.domain[0 if self.side == "start" else 1]
+
+    @property
+    def index(self) -> int:
+        """The basis function that is one on the face; all others vanish there."""
+        return 0 if self.side == "start" else self.axis.size - 1
+
+    def __repr__(self) -> str:
+        return f"{self.axis.name}.{self.side}"
 
 
 class Axis(Symbolic):
-    """Placeholder until the axes are written."""
+    r"""A coordinate: its name, its interval with a mesh, and the basis on that mesh.
+
+    In SymPy expressions an axis stands for the real symbol of its name.
+
+    Parameters
+    ----------
+    name : str
+        An identifier, or a member of a family such as ``"x[3]"``.
+    start, stop : float, optional
+        The interval. Left out when `nodes` are given.
+    elements : int, optional
+        Number of elements; nodes are equally spaced unless `grading` says otherwise.
+    nodes : sequence of float, optional
+        All nodes, strictly increasing, instead of `start`, `stop` and `elements`.
+    grading : float, optional
+        Nodes at ``start + (stop - start) * (j / elements) ** grading``: dense near the start when above 1.
+    periodic : bool, default False
+        The end is the start: patches wrap around and the last node is no function of its own.
+    breaks : sequence of float, default ()
+        Interior nodes that no patch crosses, where functions may have kinks: interfaces of materials, ends of sources.
+    kind : {"space", "parameter", "time"}, default "space"
+        Gradients act on axes of kind space, `dt` on the one of kind time.
+    basis : LinearBasis or CHiDeNNBasis, optional
+        By default ``CHiDeNNBasis(s=3)``, with a smaller `s` where the mesh has fewer than 7 nodes between breaks.
+    s, p, a : optional
+        Shorthands: ``s=2`` is ``basis=CHiDeNNBasis(s=2)``.
+    unit : str, default ""
+        For labels.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When the arguments do not make a mesh, or the basis does not fit on it; the message names the axis.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> x = it.Axis("x", 0, 1, elements=10)
+    >>> x
+    Axis('x', 0.0, 1.0, elements=10, s=3)
+    >>> x.size, x.domain
+    (11, (0.0, 1.0))
+    >>> t = it.Axis("t", 0, 1, elements=4, grading=2, kind="time", s=1)
+    >>> t.nodes
+    array([0.    , 0.0625, 0.25  , 0.5625, 1.    ])
+    """
 
     def __init__(
         self,
         name: str,
-        start: float,
-        stop: float,
+        start: float | None = None,
+        stop: float | None = None,
         *,
-        elements: int = 10,
-        kind: str = "space",
-        s: int = 3,
+        elements: int | None = None,
+        nodes: npt.ArrayLike | None = None,
+        grading: float | None = None,
         periodic: bool = False,
-        **_: Any,
+        breaks: npt.ArrayLike = (),
+        kind: Kind = "space",
+        basis: Basis | None = None,
+        s: Any = None,
+        p: Any = None,
+        a: Any = None,
+        unit: str = "",
     ) -> None:
-        self.name, self.domain, self.kind, self.periodic = name, (float(start), float(stop)), kind, periodic
-        self.nodes: npt.NDArray[np.float64] = np.linspace(start, stop, elements + 1)
+        self.name = _check_name(name)
+        label = f"axis {self.name!r}"
+        self.kind: Kind = _checks.one_of(f"{label}: kind", kind, KINDS)
+        if self.kind == "component":
+            raise ValueError(f"{label}: kind 'component' is for discrete axes: use Axis.discrete({self.name!r}, size)")
+        self.unit = _check_string(f"{label}: unit", unit)
+        self.discrete = False
+        if not isinstance(periodic, bool | np.bool_):
+            raise TypeError(f"{label}: periodic must be True or False, got {periodic!r}")
+        self._mesh = make_mesh(
+            self.name,
+            start,
+            stop,
+            elements=elements,
+            nodes=nodes,
+            grading=grading,
+            periodic=bool(periodic),
+            breaks=breaks,
+        )
+        self.basis: Basis | None = _choose_basis(label, self._mesh, basis, s, p, a)
+        self.key: Hashable = (self._mesh.key, self.basis.key)
+        self.table: core.BasisTable = patch_table(label, self._mesh, self.basis, self.key)
+
+    @classmethod
+    def discrete(cls, name: str, size: int, *, kind: Kind = "component", unit: str = "") -> Axis:
+        """Return an axis of `size` separate values 0, 1, …, such as the components of a vector.
+
+        Its basis functions are one at their own value and zero at the others; integrals over it are sums.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> it.Axis.discrete("c", 3)
+        Axis.discrete('c', 3)
+        """
+        axis = cls.__new__(cls)
+        axis.name = _check_name(name)
+        label = f"axis {axis.name!r}"
+        axis.kind = _checks.one_of(f"{label}: kind", kind, KINDS)
+        axis.unit = _check_string(f"{label}: unit", unit)
+        axis.discrete = True
+        count = _checks.positive_int(f"{label}: size", size)
+        values = np.arange(count, dtype=np.float64)
+        values.setflags(write=False)
+        axis._mesh = Mesh(values, True, False, (), ("discrete", count))
+        axis.basis = None
+        axis.key = axis._mesh.key
+        axis.table = discrete_table(count)
+        return axis
 
     @property
+    def nodes(self) -> Array:
+        """Coordinates of all nodes (n_elements + 1,), also when periodic; read-only."""
+        return self._mesh.nodes
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        """The first and the last coordinate."""
+        return float(self.nodes[0]), float(self.nodes[-1])
+
+    @property
+    def elements(self) -> int:
+        """Number of elements; of a discrete axis the number of its values."""
+        return len(self.nodes) if self.discrete else self._mesh.elements
+
+    @property
+    def size(self) -> int:
+        """Number of basis functions."""
+        return self._mesh.size
+
+    @property
+    def periodic(self) -> bool:
+        """Whether the end is the start."""
+        return self._mesh.periodic
+
+    @cached_property
+    def breaks(self) -> tuple[float, ...]:
+        """Coordinates of the nodes that no patch crosses."""
+        return tuple(float(self.nodes[i]) for i in self._mesh.breaks)
+
+    @cached_property
     def start(self) -> Face:
+        """The face at the first coordinate."""
         return Face(self, "start")
 
-    @property
+    @cached_property
     def end(self) -> Face:
+        """The face at the last coordinate."""
         return Face(self, "end")
+
+    def check_points(self, x: npt.ArrayLike, name: str = "points") -> Array:
+        """Return coordinates (K,) as float64 inside the axis, or raise.
+
+        Rounding beyond the ends is forgiven and clipped off; a discrete axis takes its values only.
+        """
+        label = f"axis {self.name!r}: {name}"
+        points = _checks.finite_vector(label, x, minimum_size=0)
+        low, high = self.domain
+        slack = 4 * np.finfo(np.float64).eps * max(abs(low), abs(high))
+        outside = np.flatnonzero((points < low - slack) | (points > high + slack))
+        if outside.size:
+            i = int(outside[0])
+            raise ValueError(
+                f"{label} must lie in [{low}, {high}], got {outside.size} outside of {points.size}, "
+                f"the first {points[i]} at index {i}"
+            )
+        if self.discrete:
+            odd = np.flatnonzero(points != np.rint(points))
+            if odd.size:
+                raise ValueError(f"{label} must be whole numbers on this discrete axis, got {points[odd[0]]}")
+        return np.clip(points, low, high)
+
+    def tabulate(self, points: npt.ArrayLike, order: int = 0) -> tuple[npt.NDArray[np.int64], Array]:
+        """Return which basis functions are nonzero at points, and their values or derivatives.
+
+        Parameters
+        ----------
+        points : array (K,)
+            Inside the axis. A node belongs to the element on its right (the last to the last element).
+        order : int, default 0
+            Order of the derivative.
+
+        Returns
+        -------
+        index : array (K, width) of int64
+            Basis functions, wrapped around on a periodic axis.
+        values : array (K, width)
+            Their derivatives of that order.
+        """
+        x = self.check_points(points)
+        order = _checks.positive_int("order", order, minimum=0)
+        piece, values = np.empty(x.size, dtype=np.int64), np.empty((x.size, self.table.width))
+        core.tabulate(self.table, x, piece, values, order)
+        index = self._first[piece][:, None] + np.arange(self.table.width)
+        if self.periodic:
+            index %= self.size
+        return index, values
+
+    @cached_property
+    def _first(self) -> npt.NDArray[np.int64]:
+        return self.table.first
+
+    def interpolate(self, function: Callable[[Array], npt.ArrayLike]) -> Array:
+        """Return the nodal values (size,) of a vectorised function: the basis is nodal.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> it.Axis("x", 0, 2, elements=2).interpolate(lambda x: x**2)
+        array([0., 1., 4.])
+        """
+        from inntd.axes.quadrature import evaluate  # quadrature needs axes: here only, to keep the module street
+
+        return evaluate(self, function, self.nodes[: self.size])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything about the axis in types that JSON carries without loss.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> x = it.Axis("x", 0, 1, elements=10, s=2)
+        >>> it.Axis.from_dict(x.to_dict()).key == x.key
+        True
+        """
+        fields: dict[str, Any] = {"name": self.name, "kind": self.kind, "unit": self.unit}
+        if self.discrete:
+            return fields | {"discrete": True, "size": self.size}
+        if self._mesh.uniform:
+            fields |= {"start": self.domain[0], "stop": self.domain[1], "elements": self.elements}
+        else:
+            fields["nodes"] = self.nodes.tolist()
+        assert self.basis is not None
+        return fields | {"periodic": self.periodic, "breaks": list(self.breaks), "basis": self.basis.to_dict()}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Axis:
+        """Return the axis that `to_dict` described, to the bit."""
+        if not isinstance(fields, dict):
+            raise TypeError(f"an axis must be described by a table of fields, got {type(fields).__name__}")
+        known = ("name", "kind", "unit", "discrete", "size", "start", "stop", "elements", "nodes", "periodic", "breaks")
+        for field in fields:
+            _checks.one_of("field of an axis", field, (*known, "basis"))
+        given = dict(fields)
+        if given.pop("discrete", False):
+            return cls.discrete(**given)
+        basis = given.pop("basis", None)
+        return cls(**given, basis=None if basis is None else basis_from_dict(basis))
 
     def _sympy_(self) -> sympy.Symbol:
         return sympy.Symbol(self.name, real=True)
+
+    def __repr__(self) -> str:
+        if self.discrete:
+            return f"Axis.discrete({self.name!r}, {self.size})"
+        parts = [repr(self.name), *map(repr, self.domain), f"elements={self.elements}"]
+        if self.periodic:
+            parts.append("periodic=True")
+        if self.breaks:
+            parts.append(f"breaks={self.breaks}")
+        if self.kind != "space":
+            parts.append(f"kind={self.kind!r}")
+        simple = isinstance(self.basis, CHiDeNNBasis) and self.basis == replace(CHiDeNNBasis(), s=self.basis.s)
+        parts.append(f"s={self.basis.s}" if simple else f"basis={self.basis}")  # type: ignore[union-attr]
+        return f"Axis({', '.join(parts)})"
+
+    # An axis never changes and is known by its identity: a copy would be another coordinate.
+    def __copy__(self) -> Axis:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Axis:
+        return self
+
+    def __reduce__(self) -> Any:
+        return Axis.from_dict, (self.to_dict(),)
+
+
+def _check_name(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"an axis' name must be a string, got {name!r}")
+    stem = re.sub(r"\[\d+\]\Z", "", name)
+    if not stem.isidentifier():
+        raise ValueError(f"an axis' name must be an identifier such as 'x', or one of a family 'x[3]', got {name!r}")
+    return name
+
+
+def _check_string(label: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{label} must be a string, got {value!r}")
+    return value
+
+
+def _choose_basis(label: str, mesh: Mesh, basis: Basis | None, s: Any, p: Any, a: Any) -> Basis:
+    shorthand = {name: value for name, value in (("s", s), ("p", p), ("a", a)) if value is not None}
+    if basis is not None:
+        if shorthand:
+            raise ValueError(f"{label}: give basis or {', '.join(shorthand)}, not both")
+        if not isinstance(basis, LinearBasis | CHiDeNNBasis):
+            raise TypeError(f"{label}: basis must be a LinearBasis or a CHiDeNNBasis, got {basis!r}")
+        return basis
+    if shorthand:
+        try:
+            return CHiDeNNBasis(**shorthand)
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"{label}: {error}") from None
+    largest = min(DEFAULT_S, (mesh.shortest_segment() - 1) // 2)
+    return CHiDeNNBasis(s=largest) if largest > 0 else LinearBasis()
+
+
+__all__ = ["KINDS", "Axis", "Face", "Kind", "uniform_nodes"]

@@ -1,20 +1,296 @@
+// Banded matrices in row storage: band[i * (2 b + 1) + b + j - i] = A[i, j], half-bandwidth b.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+
+#include "inntd/dense.hpp"
 
 namespace inntd {
 
+// Columns that solve_columns treats side by side.
+inline int column_lanes(int m) { return m <= 2 ? m : (m <= 4 ? 4 : batch_lanes); }
+
 template <class T>
 struct BandedKernels {
-  void (*placeholder)();
+  // out (n, m) = A x with x (n, m).
+  void (*multiply)(std::int64_t n, int b, const T* band, int m, const T* x, T* out);
+  // Lower factor of A = L L^T into factor (n, b + 1), factor[i * (b + 1) + b + j - i] = L[i, j]; the diagonal holds
+  // 1 / L[i, i]. Only the lower half of the band is read. Returns n, or the first row with a pivot not positive.
+  std::int64_t (*cholesky)(std::int64_t n, int b, const T* band, T* factor);
+  // Solves L L^T x = x in place, x (n, m).
+  void (*cholesky_solve)(std::int64_t n, int b, const T* factor, int m, T* x);
+  // For each of m columns its own matrix alpha[p] A + beta[p] B (symmetric, positive definite), solved in place in
+  // x (n, m). work: n * (b + 2) * column_lanes(m). Returns n, or the first failing row.
+  std::int64_t (*solve_columns)(std::int64_t n, int b, const T* band_a, const T* band_b, int m, const T* alpha,
+                                const T* beta, T* x, T* work);
+  // LU with partial pivoting of a (n, 3 b + 1): a[i * (3 b + 1) + b + j - i] = A[i, j]; the last b columns of each row
+  // receive fill. The multipliers replace the entries that they eliminate. Returns n, or the first singular row.
+  std::int64_t (*lu)(std::int64_t n, int b, T* a, std::int64_t* pivot);
+  // Solves A x = x, or A^T x = x, in place, x (n, m).
+  void (*lu_solve)(std::int64_t n, int b, const T* a, const std::int64_t* pivot, int m, T* x, bool transpose);
 };
 
 #ifdef INNTD_KERNEL_SOURCE
 namespace {
 
+inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+inline std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+
+template <class T>
+void banded_multiply(std::int64_t n, int b, const T* band, int m, const T* x, T* out) {
+  const int width = 2 * b + 1;
+  for (std::int64_t i = 0; i < n; ++i) {
+    T* row = out + i * m;
+    for (int p = 0; p < m; ++p) row[p] = T(0);
+    for (std::int64_t j = larger(0, i - b); j <= smaller(n - 1, i + b); ++j) {
+      const T value = band[i * width + b + j - i];
+      const T* source = x + j * m;
+      for (int p = 0; p < m; ++p) row[p] += value * source[p];
+    }
+  }
+}
+
+// Cholesky of lane-interleaved matrices: entry (i, j) of all LANES matrices side by side. LANES = 1 is the ordinary
+// algorithm; B > 0 fixes the half-bandwidth at compile time, which unrolls the inner loop.
+template <class T, int LANES, int B>
+std::int64_t factor_lanes(std::int64_t n, int half_bandwidth, T* factor) {
+  const int b = B > 0 ? B : half_bandwidth;
+  const int width = b + 1;
+  for (std::int64_t i = 0; i < n; ++i) {
+    T* row = factor + i * width * LANES;
+    const int first = static_cast<int>(larger(0, b - i));
+    for (int j = first; j <= b; ++j) {
+      T sum[LANES];
+      for (int l = 0; l < LANES; ++l) sum[l] = row[j * LANES + l];
+      // Row of the pivot column c = i - b + j starts b - j places further left in its own storage.
+      const T* other = factor + (i - b + j) * width * LANES;
+      for (int k = first; k < j; ++k) {
+        for (int l = 0; l < LANES; ++l) sum[l] -= row[k * LANES + l] * other[(k + b - j) * LANES + l];
+      }
+      if (j < b) {
+        for (int l = 0; l < LANES; ++l) row[j * LANES + l] = sum[l] * other[b * LANES + l];
+      } else {
+        bool positive = true;
+        for (int l = 0; l < LANES; ++l) positive = positive && sum[l] > T(0);
+        if (!positive) return i;
+        for (int l = 0; l < LANES; ++l) row[b * LANES + l] = T(1) / std::sqrt(sum[l]);
+      }
+    }
+  }
+  return n;
+}
+
+template <class T, int LANES, int B>
+void substitute_lanes(std::int64_t n, int half_bandwidth, const T* factor, T* x) {
+  const int b = B > 0 ? B : half_bandwidth;
+  const int width = b + 1;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T* row = factor + i * width * LANES;
+    T* xi = x + i * LANES;
+    for (int j = static_cast<int>(larger(0, b - i)); j < b; ++j) {
+      const T* xj = x + (i - b + j) * LANES;
+      for (int l = 0; l < LANES; ++l) xi[l] -= row[j * LANES + l] * xj[l];
+    }
+    for (int l = 0; l < LANES; ++l) xi[l] *= row[b * LANES + l];
+  }
+  for (std::int64_t i = n - 1; i >= 0; --i) {
+    const T* row = factor + i * width * LANES;
+    T* xi = x + i * LANES;
+    for (int l = 0; l < LANES; ++l) xi[l] *= row[b * LANES + l];
+    for (int j = static_cast<int>(larger(0, b - i)); j < b; ++j) {
+      T* xj = x + (i - b + j) * LANES;
+      for (int l = 0; l < LANES; ++l) xj[l] -= row[j * LANES + l] * xi[l];
+    }
+  }
+}
+
+// Calls f with the half-bandwidth as a compile-time constant where that pays (2 s + 1 for s = 0..3, and the even ones
+// between), else with 0.
+#define INNTD_FOR_BANDWIDTH(call, ...)      \
+  switch (b) {                              \
+    case 1:                                 \
+      return call<__VA_ARGS__, 1>(n, b, f); \
+    case 2:                                 \
+      return call<__VA_ARGS__, 2>(n, b, f); \
+    case 3:                                 \
+      return call<__VA_ARGS__, 3>(n, b, f); \
+    case 4:                                 \
+      return call<__VA_ARGS__, 4>(n, b, f); \
+    case 5:                                 \
+      return call<__VA_ARGS__, 5>(n, b, f); \
+    case 7:                                 \
+      return call<__VA_ARGS__, 7>(n, b, f); \
+    default:                                \
+      return call<__VA_ARGS__, 0>(n, b, f); \
+  }
+
+template <class T, int LANES>
+std::int64_t factor_any(std::int64_t n, int b, T* f) {
+  INNTD_FOR_BANDWIDTH(factor_lanes, T, LANES)
+}
+
+#undef INNTD_FOR_BANDWIDTH
+
+template <class T>
+std::int64_t banded_cholesky(std::int64_t n, int b, const T* band, T* factor) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (int j = 0; j <= b; ++j) factor[i * (b + 1) + j] = band[i * (2 * b + 1) + j];
+  }
+  return factor_any<T, 1>(n, b, factor);
+}
+
+template <class T>
+void banded_cholesky_solve(std::int64_t n, int b, const T* factor, int m, T* x) {
+  const int width = b + 1;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T* row = factor + i * width;
+    T* xi = x + i * m;
+    for (std::int64_t j = larger(0, i - b); j < i; ++j) {
+      const T value = row[b + j - i];
+      const T* xj = x + j * m;
+      for (int p = 0; p < m; ++p) xi[p] -= value * xj[p];
+    }
+    for (int p = 0; p < m; ++p) xi[p] *= row[b];
+  }
+  for (std::int64_t i = n - 1; i >= 0; --i) {
+    const T* row = factor + i * width;
+    T* xi = x + i * m;
+    for (int p = 0; p < m; ++p) xi[p] *= row[b];
+    for (std::int64_t j = larger(0, i - b); j < i; ++j) {
+      const T value = row[b + j - i];
+      T* xj = x + j * m;
+      for (int p = 0; p < m; ++p) xj[p] -= value * xi[p];
+    }
+  }
+}
+
+template <class T, int LANES>
+std::int64_t solve_column_group(std::int64_t n, int b, const T* band_a, const T* band_b, int m, int begin, int count,
+                                const T* alpha, const T* beta, T* x, T* work) {
+  T* factor = work;
+  T* column = work + n * (b + 1) * LANES;
+  T a[LANES], c[LANES];
+  for (int l = 0; l < LANES; ++l) {
+    a[l] = alpha[begin + (l < count ? l : 0)];
+    c[l] = beta[begin + (l < count ? l : 0)];
+  }
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (int j = 0; j <= b; ++j) {
+      const T va = band_a[i * (2 * b + 1) + j], vb = band_b[i * (2 * b + 1) + j];
+      T* entry = factor + (i * (b + 1) + j) * LANES;
+      for (int l = 0; l < LANES; ++l) entry[l] = a[l] * va + c[l] * vb;
+    }
+    for (int l = 0; l < LANES; ++l) column[i * LANES + l] = x[i * m + begin + (l < count ? l : 0)];
+  }
+  const std::int64_t row = factor_any<T, LANES>(n, b, factor);
+  if (row < n) return row;
+  substitute_lanes<T, LANES, 0>(n, b, factor, column);
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (int l = 0; l < count; ++l) x[i * m + begin + l] = column[i * LANES + l];
+  }
+  return n;
+}
+
+// As many lanes as columns need: idle lanes would cost memory, which counts on axes with a million nodes.
+template <class T>
+std::int64_t banded_solve_columns(std::int64_t n, int b, const T* band_a, const T* band_b, int m, const T* alpha,
+                                  const T* beta, T* x, T* work) {
+  if (m == 1) return solve_column_group<T, 1>(n, b, band_a, band_b, m, 0, 1, alpha, beta, x, work);
+  if (m == 2) return solve_column_group<T, 2>(n, b, band_a, band_b, m, 0, 2, alpha, beta, x, work);
+  if (m <= 4) return solve_column_group<T, 4>(n, b, band_a, band_b, m, 0, m, alpha, beta, x, work);
+  for (int begin = 0; begin < m; begin += batch_lanes) {
+    const int count = static_cast<int>(smaller(batch_lanes, m - begin));
+    const std::int64_t row =
+        solve_column_group<T, batch_lanes>(n, b, band_a, band_b, m, begin, count, alpha, beta, x, work);
+    if (row < n) return row;
+  }
+  return n;
+}
+
+template <class T>
+std::int64_t banded_lu(std::int64_t n, int b, T* a, std::int64_t* pivot) {
+  const int width = 3 * b + 1;
+  // Row i holds columns i - b .. i + 2 b.
+  for (std::int64_t k = 0; k < n; ++k) {
+    const std::int64_t last_row = smaller(n - 1, k + b), last_column = smaller(n - 1, k + 2 * b);
+    std::int64_t best = k;
+    for (std::int64_t i = k + 1; i <= last_row; ++i) {
+      if (std::abs(a[i * width + b + k - i]) > std::abs(a[best * width + b + k - best])) best = i;
+    }
+    pivot[k] = best;
+    if (!(std::abs(a[best * width + b + k - best]) > T(0))) return k;
+    if (best != k) {
+      for (std::int64_t j = k; j <= last_column; ++j) {
+        const T swap = a[k * width + b + j - k];
+        a[k * width + b + j - k] = a[best * width + b + j - best];
+        a[best * width + b + j - best] = swap;
+      }
+    }
+    const T inverse = T(1) / a[k * width + b];
+    for (std::int64_t i = k + 1; i <= last_row; ++i) {
+      const T factor = a[i * width + b + k - i] * inverse;
+      a[i * width + b + k - i] = factor;
+      if (factor == T(0)) continue;
+      T* target = a + i * width + b - i;
+      const T* source = a + k * width + b - k;
+      for (std::int64_t j = k + 1; j <= last_column; ++j) target[j] -= factor * source[j];
+    }
+  }
+  return n;
+}
+
+template <class T>
+void swap_rows(int m, T* x, T* y) {
+  for (int p = 0; p < m; ++p) {
+    const T swap = x[p];
+    x[p] = y[p];
+    y[p] = swap;
+  }
+}
+
+template <class T>
+void banded_lu_solve(std::int64_t n, int b, const T* a, const std::int64_t* pivot, int m, T* x, bool transpose) {
+  const int width = 3 * b + 1;
+  if (!transpose) {
+    for (std::int64_t k = 0; k < n; ++k) {
+      if (pivot[k] != k) swap_rows(m, x + k * m, x + pivot[k] * m);
+      for (std::int64_t i = k + 1; i <= smaller(n - 1, k + b); ++i) {
+        const T factor = a[i * width + b + k - i];
+        for (int p = 0; p < m; ++p) x[i * m + p] -= factor * x[k * m + p];
+      }
+    }
+    for (std::int64_t k = n - 1; k >= 0; --k) {
+      for (std::int64_t j = k + 1; j <= smaller(n - 1, k + 2 * b); ++j) {
+        const T value = a[k * width + b + j - k];
+        for (int p = 0; p < m; ++p) x[k * m + p] -= value * x[j * m + p];
+      }
+      const T inverse = T(1) / a[k * width + b];
+      for (int p = 0; p < m; ++p) x[k * m + p] *= inverse;
+    }
+    return;
+  }
+  for (std::int64_t k = 0; k < n; ++k) {
+    const T inverse = T(1) / a[k * width + b];
+    for (int p = 0; p < m; ++p) x[k * m + p] *= inverse;
+    for (std::int64_t j = k + 1; j <= smaller(n - 1, k + 2 * b); ++j) {
+      const T value = a[k * width + b + j - k];
+      for (int p = 0; p < m; ++p) x[j * m + p] -= value * x[k * m + p];
+    }
+  }
+  for (std::int64_t k = n - 1; k >= 0; --k) {
+    for (std::int64_t i = k + 1; i <= smaller(n - 1, k + b); ++i) {
+      const T factor = a[i * width + b + k - i];
+      for (int p = 0; p < m; ++p) x[k * m + p] -= factor * x[i * m + p];
+    }
+    if (pivot[k] != k) swap_rows(m, x + k * m, x + pivot[k] * m);
+  }
+}
+
 template <class T>
 constexpr BandedKernels<T> make_banded_kernels() {
-  return {nullptr};
+  return {&banded_multiply<T>,      &banded_cholesky<T>, &banded_cholesky_solve<T>,
+          &banded_solve_columns<T>, &banded_lu<T>,       &banded_lu_solve<T>};
 }
 
 }  // namespace

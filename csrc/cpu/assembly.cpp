@@ -1,0 +1,168 @@
+#include "inntd/assembly.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace inntd {
+namespace {
+
+using Index = std::int64_t;
+
+// Derivatives of order `order` with respect to xi of all functions of one kind, at xi.
+template <class T>
+void evaluate(const BasisTable<double>& table, Index kind, T xi, int order, T* out) {
+  const int width = table.width;
+  const double* block = table.coefficients + kind * (table.degree + 1) * width;
+  std::fill(out, out + width, T(0));
+  for (int q = table.degree; q >= order; --q) {
+    T falling = 1;
+    for (int r = 0; r < order; ++r) falling *= static_cast<T>(q - r);
+    const double* c = block + Index{q} * width;
+    for (int k = 0; k < width; ++k) out[k] = out[k] * xi + falling * static_cast<T>(c[k]);
+  }
+}
+
+// Rounding makes the pieces of a uniform mesh differ in their last bits; they are meant to be equal.
+double half_length(const BasisTable<double>& table, Index piece) {
+  if (table.uniform) return 0.5 * ((table.breaks[table.pieces] - table.breaks[0]) / static_cast<double>(table.pieces));
+  return 0.5 * (table.breaks[piece + 1] - table.breaks[piece]);
+}
+
+double power(double base, int exponent) {
+  double result = 1.0;
+  for (int i = 0; i < std::abs(exponent); ++i) result *= base;
+  return exponent < 0 ? 1.0 / result : result;
+}
+
+// Writes the whole block from its upper triangle: rounding then cannot break the symmetry.
+template <class T>
+void mirror(T* block, int width) {
+  for (int k = 0; k < width; ++k) {
+    for (int l = 0; l < k; ++l) block[k * width + l] = block[l * width + k];
+  }
+}
+
+// Blocks (kinds, width, width): integrals over xi in [-1, 1] of N_k^(test) N_l^(trial).
+std::vector<double> kind_blocks(const BasisTable<double>& table, int trial, int test) {
+  const std::int32_t kinds = 1 + *std::max_element(table.kind, table.kind + table.pieces);
+  const int width = table.width, count = std::max(1, table.degree + 1 - (trial + test) / 2);
+  const std::size_t area = static_cast<std::size_t>(width) * static_cast<std::size_t>(width);
+  std::vector<long double> points(static_cast<std::size_t>(count)), weights(points), u(static_cast<std::size_t>(width)),
+      v(u), block(area);
+  gauss_rule(count, points.data(), weights.data());
+  std::vector<double> blocks(static_cast<std::size_t>(kinds) * area);
+  for (std::int32_t kind = 0; kind < kinds; ++kind) {
+    std::fill(block.begin(), block.end(), 0.0L);
+    for (int g = 0; g < count; ++g) {
+      evaluate<long double>(table, kind, points[g], trial, u.data());
+      evaluate<long double>(table, kind, points[g], test, v.data());
+      for (int k = 0; k < width; ++k) {
+        const long double scaled = weights[g] * v[k];
+        for (int l = test == trial ? k : 0; l < width; ++l) block[k * width + l] += scaled * u[l];
+      }
+    }
+    if (test == trial) mirror(block.data(), width);
+    std::copy(block.begin(), block.end(), blocks.begin() + static_cast<std::ptrdiff_t>(kind * area));
+  }
+  return blocks;
+}
+
+// Calls add(row of the band shifted so that [l] is the l-th function's column, k) for all functions of a piece.
+template <class Add>
+void for_band_rows(const BasisTable<double>& table, Index piece, double* band, Add&& add) {
+  const int width = table.width, stride = 2 * width - 1;
+  for (int k = 0; k < width; ++k) {
+    Index row = table.first[piece] + k;
+    if (row >= table.size) row -= table.size;
+    add(band + row * stride + (width - 1 - k), k);
+  }
+}
+
+}  // namespace
+
+void gauss_rule(int count, long double* points, long double* weights) {
+  constexpr long double pi = 3.14159265358979323846264338327950288L;
+  for (int i = 0; i < (count + 1) / 2; ++i) {
+    long double x = std::cos(pi * (static_cast<long double>(i) + 0.75L) / (static_cast<long double>(count) + 0.5L));
+    if (2 * i + 1 == count) x = 0.0L;
+    long double slope = 1.0L;
+    for (int step = 0; step < 100; ++step) {
+      long double previous = 1.0L, value = x;
+      for (int n = 2; n <= count; ++n) {
+        const long double next = ((2 * n - 1) * x * value - (n - 1) * previous) / n;
+        previous = value;
+        value = next;
+      }
+      slope = count * (x * value - previous) / (x * x - 1.0L);
+      const long double change = value / slope;
+      if (2 * i + 1 == count) break;
+      x -= change;
+      if (std::abs(change) < 1e-18L) break;
+    }
+    points[i] = -x;
+    points[count - 1 - i] = x;
+    weights[i] = weights[count - 1 - i] = 2.0L / ((1.0L - x * x) * slope * slope);
+  }
+}
+
+void assemble_matrix(const BasisTable<double>& table, int trial, int test, double* band) {
+  const int width = table.width;
+  const std::vector<double> blocks = kind_blocks(table, trial, test);
+  std::fill(band, band + table.size * (2 * width - 1), 0.0);
+  for (Index e = 0; e < table.pieces; ++e) {
+    const double scale = power(half_length(table, e), 1 - trial - test);
+    const double* block = blocks.data() + Index{table.kind[e]} * width * width;
+    for_band_rows(table, e, band, [&](double* row, int k) {
+      for (int l = 0; l < width; ++l) row[l] += scale * block[k * width + l];
+    });
+  }
+}
+
+void add_weighted_matrix(const BasisTable<double>& table, const QuadratureCells& cells, const double* weight, int trial,
+                         int test, double* band) {
+  const int width = table.width;
+  std::vector<double> u(static_cast<std::size_t>(width)), v(u), block(u.size() * u.size());
+  for (Index c = 0; c < cells.cells; ++c) {
+    const Index piece = cells.piece[c];
+    const double scale = power(half_length(table, piece), -trial - test);
+    std::fill(block.begin(), block.end(), 0.0);
+    for (int g = 0; g < cells.points; ++g) {
+      const double xi = cells.xi[c * cells.points + g];
+      evaluate<double>(table, table.kind[piece], xi, trial, u.data());
+      if (test != trial) evaluate<double>(table, table.kind[piece], xi, test, v.data());
+      const double* rows = test == trial ? u.data() : v.data();
+      const double factor = scale * weight[c * cells.points + g];
+      for (int k = 0; k < width; ++k) {
+        const double scaled = factor * rows[k];
+        for (int l = test == trial ? k : 0; l < width; ++l) block[k * width + l] += scaled * u[l];
+      }
+    }
+    if (test == trial) mirror(block.data(), width);
+    for_band_rows(table, piece, band, [&](double* row, int k) {
+      for (int l = 0; l < width; ++l) row[l] += block[k * width + l];
+    });
+  }
+}
+
+void add_load(const BasisTable<double>& table, const QuadratureCells& cells, const double* values, int columns,
+              int test, double* out) {
+  const int width = table.width;
+  std::vector<double> v(static_cast<std::size_t>(width));
+  for (Index c = 0; c < cells.cells; ++c) {
+    const Index piece = cells.piece[c];
+    const double scale = power(half_length(table, piece), -test);
+    for (int g = 0; g < cells.points; ++g) {
+      const Index point = c * cells.points + g;
+      evaluate<double>(table, table.kind[piece], cells.xi[point], test, v.data());
+      for (int k = 0; k < width; ++k) {
+        Index row = table.first[piece] + k;
+        if (row >= table.size) row -= table.size;
+        const double factor = scale * v[k];
+        for (int r = 0; r < columns; ++r) out[row * columns + r] += factor * values[point * columns + r];
+      }
+    }
+  }
+}
+
+}  // namespace inntd

@@ -1,0 +1,108 @@
+// The alternating solver's inner loops: block updates of separated Galerkin systems.
+//
+// A = sum_t c_t (x)_d A_d^(t), b = sum_r w_r (x)_d p_d^(r), u = sum_m a_m (x)_d u_d^(m).
+// Freezing all axes but one leaves  sum_j A_d^j X H_j^T = F  for that axis' columns X (n, active modes), where j runs
+// over the distinct matrices of the axis, H_j sums the products of the other axes' Gram matrices over the terms that
+// carry matrix j, and F is the projected load minus the action on frozen modes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "inntd/dense.hpp"
+
+namespace inntd {
+
+// One axis of the system. The arrays are borrowed: their owner keeps them alive.
+struct AxisSystem {
+  std::int64_t n = 0;
+  bool diagonal = false;   // matrices are given by their diagonals (n), in a basis that diagonalises all of them
+  int half_bandwidth = 0;  // otherwise bands (n, 2 b + 1)
+  bool symmetric = true;
+  std::vector<const double*> matrices;
+  int metric = 0;                // which of the matrices is the mass matrix: norms and the proximal term use it
+  const double* load = nullptr;  // (n, loads): distinct load vectors
+  int loads = 0;
+};
+
+struct SeparatedSystem {
+  std::vector<AxisSystem> axes;
+  std::vector<std::int32_t> terms;       // (terms, axes): which matrix
+  std::vector<double> coefficients;      // (terms)
+  std::vector<std::int32_t> load_terms;  // (load terms, axes): which load vector
+  std::vector<double> load_weights;      // (load terms)
+  double proximal = 1e-13;
+};
+
+struct SweepReport {
+  double change = 0.0;        // root of the sum of the squared L2 norms of the block updates
+  double norm = 0.0;          // L2 norm of the active part after the sweep
+  std::int64_t repaired = 0;  // systems that were not positive definite and went to Gaussian elimination
+  bool failed = false;        // a system could not be solved or produced NaN; the factors keep their last good values
+};
+
+class Alternating {
+ public:
+  explicit Alternating(SeparatedSystem system);
+
+  int rank() const { return rank_; }
+  std::int64_t size(int axis) const { return system_.axes[axis].n; }
+  int axis_count() const { return static_cast<int>(system_.axes.size()); }
+  const std::vector<double>& factor(int axis) const { return factors_[axis]; }
+  const std::vector<double>& amplitudes() const { return amplitudes_; }
+
+  // Appends `count` modes; columns[d] is (n_d, count). Columns are normalised; amplitudes start at zero.
+  void append(const std::vector<const double*>& columns, int count);
+  // Replaces all modes.
+  void assign(const std::vector<const double*>& columns, const double* amplitudes, int count);
+  // L2 norm of the sum of all modes, from products of Gram matrices.
+  double norm() const;
+  // Updates modes begin..rank-1 axis by axis, once; the others stay frozen.
+  SweepReport sweep(int begin);
+
+ private:
+  struct Step;
+
+  void reserve(int begin);
+  void start(int begin);
+  void update_grams(int axis, int begin);
+  bool update_axis(int axis, int begin, SweepReport& report);
+  void small_matrices(int axis, int begin);
+  void project_load(int axis, int begin);
+  void subtract_frozen(int axis, int begin);
+  bool solve_axis(int axis, int begin, SweepReport& report);
+  bool solve_diagonal(int axis, int active, SweepReport& report);
+  bool solve_two_banded(int axis, int active);
+  bool solve_block_banded(int axis, int active);
+  void advance(int axis, int begin);
+  void measure(int axis, int begin, SweepReport& report);
+  bool normalise(int axis, int begin);
+  void apply(int axis, int matrix, int columns, const double* x, double* out) const;
+
+  int used(int axis) const { return static_cast<int>(system_.axes[axis].matrices.size()); }
+  int term_count() const { return static_cast<int>(system_.coefficients.size()); }
+  int load_count() const { return static_cast<int>(system_.load_weights.size()); }
+
+  SeparatedSystem system_;
+  int rank_ = 0;
+  std::vector<std::vector<double>> factors_;  // per axis (n, rank), columns of unit mass norm
+  std::vector<double> amplitudes_;            // (rank)
+
+  // Workspaces of a sweep, sized once per (rank, active) by reserve().
+  std::vector<std::vector<double>> grams_;      // per axis (matrices, rank, active): (A u_q, v_p) at [q][p]
+  std::vector<std::vector<double>> loads_;      // per axis (loads, active)
+  std::vector<double> suffix_;                  // (axes + 1, terms + 1, rank, active); the last term is the metric
+  std::vector<double> prefix_;                  // (terms + 1, rank, active)
+  std::vector<double> load_suffix_;             // (axes + 1, load terms, active)
+  std::vector<double> load_prefix_;             // (load terms, active)
+  std::vector<double> small_;                   // (matrices, rank, active)
+  std::vector<double> solution_, old_, image_;  // (n, rank)
+  std::vector<double> gathered_;                // (loads, active)
+  std::vector<double> matrix_work_, lane_work_, banded_work_;
+  std::vector<std::vector<double>> averages_;  // per axis and matrix: mean diagonal over that of the metric
+  std::vector<std::int64_t> pivots_;
+  std::vector<unsigned char> failed_;
+  int reserved_rank_ = -1, reserved_active_ = -1;
+};
+
+}  // namespace inntd

@@ -1,0 +1,265 @@
+"""The command ``inntd``: solve problem files, look into models, describe the installation.
+
+Exit status: 0 done, 1 ran but did not converge, 2 a user's mistake (one line on stderr; ``--traceback`` shows where).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import inntd
+from inntd import _kernels
+
+if TYPE_CHECKING:
+    from inntd.models import CPModel
+    from inntd.problems.toml import ProblemFile
+    from inntd.solvers import Answer
+
+DONE, NOT_CONVERGED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+SOLUTION = "solution.inntd"
+LIBRARIES = ("numpy", "scipy", "torch", "sympy", "tensorly", "safetensors", "matplotlib")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line `arguments` (default: those of the process) and return the exit status.
+
+    Examples
+    --------
+    >>> main(["info", "missing.inntd"])
+    2
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except (ValueError, TypeError, OSError, MemoryError) as mistake:
+        if options.traceback:
+            raise
+        print(f"inntd: {_one_line(mistake)}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print("inntd: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="inntd", description=inntd.__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"inntd {inntd.__version__}")
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    common.add_argument("--traceback", action="store_true", help="show where an error arose")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Any, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name, parents=[common], help=summary, description=summary.capitalize() + ".", allow_abbrev=False
+        )
+        added.set_defaults(command=function)
+        return added
+
+    run = command("run", _run, "solve a problem file; write the solution and pictures of it")
+    run.add_argument("problem", type=Path, metavar="problem.toml")
+    run.add_argument("--rank", type=int, metavar="N", help="number of modes (the file's [solve] is then set aside)")
+    run.add_argument("--tolerance", type=float, metavar="E", help="relative L2 error to reach")
+    run.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder to write (default: the file without its suffix)"
+    )
+    run.add_argument("--force", action="store_true", help="overwrite an earlier output")
+    run.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    run.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
+    info = command("info", _info, "describe a model file: axes, modes, parameters, norm")
+    info.add_argument("model", type=Path, metavar="MODEL")
+    command("doctor", _doctor, "describe the installation: versions, instruction set, threads, CUDA")
+    return parser
+
+
+# ---- run ---------------------------------------------------------------------------------------------------------
+
+
+def _run(options: argparse.Namespace) -> int:
+    from inntd.problems.toml import read_problem
+    from inntd.solvers import solve
+
+    folder = options.output or options.problem.with_suffix("")
+    file = read_problem(options.problem)
+    _refuse_existing(folder, force=options.force)
+    progress = False if options.quiet or options.json else None  # None: on a terminal only
+    answer = solve(file.problem, progress=progress, **_solve_options(file, options))
+    summary = _summary(file, answer)
+    summary["files"] = [str(path) for path in _write(answer.model, folder)]
+    if options.json:
+        print(json.dumps(_finite(summary), allow_nan=False))
+    elif not options.quiet:
+        _print_table(_readable(summary))
+    return DONE if answer.status == "converged" else NOT_CONVERGED
+
+
+def _solve_options(file: ProblemFile, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the file's [solve] table; a stopping rule on the command line replaces both of the file's."""
+    chosen = {name: value for name in ("rank", "tolerance") if (value := getattr(options, name)) is not None}
+    given = dict(file.solve)
+    if chosen:
+        given = {name: value for name, value in given.items() if name not in ("rank", "tolerance")}
+    return given | chosen
+
+
+def _refuse_existing(folder: Path, *, force: bool) -> None:
+    from inntd.results.plot import PICTURES
+
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"the output folder {folder} is a file; choose another with --output")
+    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(f"the output folder {folder} cannot be written; choose another with --output")
+    existing = [str(folder / name) for name in (SOLUTION, *PICTURES) if (folder / name).exists()]
+    if existing and not force:
+        raise FileExistsError(f"{', '.join(existing)} would be overwritten; allow it with --force, or use --output")
+
+
+def _write(model: CPModel, folder: Path) -> list[Path]:
+    """Write the solution and its pictures, each aside and then renamed; a folder made in vain is removed."""
+    from inntd.results import save_pictures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        model.save(folder / SOLUTION)
+        return [folder / SOLUTION, *save_pictures(model, folder)]
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # refuses a folder that holds anything
+        raise
+
+
+def _summary(file: ProblemFile, answer: Answer) -> dict[str, Any]:
+    model, estimate = answer.model, answer.error_estimate
+    return {
+        "title": file.problem.title,
+        "axes": len(model.axes),
+        "modes": answer.modes,
+        "rank": model.rank,
+        "parameters": _parameters(model),
+        "status": answer.status,
+        "message": answer.message,
+        "notes": list(answer.notes),
+        "error_estimate": {
+            "algebraic": estimate.algebraic,
+            "discretisation": estimate.discretisation,
+            "total": estimate.total,
+        },
+        "error": None if file.exact is None else model.error(file.exact),
+        "seconds": answer.seconds,
+        "setup_seconds": file.problem.setup_seconds,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Return `value` with NaN and infinities, which JSON has no words for, as None."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    estimate = summary["error_estimate"]
+    parts = [f"{name} {estimate[name]:.1e}" for name in ("algebraic", "discretisation") if estimate[name] is not None]
+    lifted = summary["rank"] - summary["modes"]
+    rows = [
+        ("problem", summary["title"] or "untitled"),
+        ("axes", f"{summary['axes']}"),
+        ("modes", f"{summary['modes']}" + (f"  (and {lifted} of the boundary values)" if lifted > 0 else "")),
+        ("parameters", f"{summary['parameters']:,}"),
+        ("error estimate", f"{_number(estimate['total'])}" + (f"  ({', '.join(parts)})" if parts else "")),
+        ("error against exact", None if summary["error"] is None else f"{summary['error']:.2e}"),
+        ("seconds", f"{summary['seconds']:.3f}  (reading and separating the problem: {summary['setup_seconds']:.3f})"),
+        ("status", summary["status"] + (f": {summary['message']}" if summary["message"] else "")),
+        ("note", "\n".join(summary["notes"]) or None),
+        ("written", "\n".join(summary["files"])),
+    ]
+    return [(name, value) for name, value in rows if value is not None]
+
+
+def _number(value: float | None) -> str:
+    return "not computed" if value is None else f"{value:.1e}"
+
+
+def _parameters(model: CPModel) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+# ---- info --------------------------------------------------------------------------------------------------------
+
+
+def _info(options: argparse.Namespace) -> int:
+    model = inntd.load(options.model)
+    rows = [
+        ("model", f"{type(model).__name__}, {options.model.stat().st_size:,} bytes"),
+        ("modes", f"{model.rank}"),
+        ("parameters", f"{_parameters(model):,}"),
+        ("dtype", str(model.factors[0].dtype).removeprefix("torch.")),
+        ("L2 norm", f"{float(model.norm()):.6g}"),
+    ]
+    rows += [(f"axis {axis.name}", _describe_axis(axis)) for axis in model.axes]
+    _print_table(rows)
+    return DONE
+
+
+def _describe_axis(axis: Any) -> str:
+    if axis.discrete:
+        return f"{axis.kind}, {axis.size} entries"
+    unit = f" {axis.unit}" if axis.unit else ""
+    mesh = f"{axis.elements} elements" + (", periodic" if axis.periodic else "")
+    return f"{axis.kind}, [{axis.domain[0]:g}, {axis.domain[1]:g}]{unit}, {mesh}, {axis.basis}"
+
+
+# ---- doctor ------------------------------------------------------------------------------------------------------
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    origin = "set by INNTD_ISA" if os.environ.get("INNTD_ISA") else "the best of this processor"
+    available = ", ".join(_kernels.core.available_isas())
+    has_cuda, reason = _kernels.cuda()
+    rows = [
+        ("inntd", f"{inntd.__version__} in {Path(inntd.__file__).parent}"),
+        ("python", f"{platform.python_version()} in {sys.prefix}"),
+        ("system", f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"),
+        *((name, _version(name)) for name in LIBRARIES),
+        ("instruction set", f"{_kernels.core.isa()} ({origin}; available: {available})"),
+        ("threads", f"{_kernels.threads()} (torch.set_num_threads or OMP_NUM_THREADS changes it)"),
+        ("CUDA", f"{'yes' if has_cuda else 'no'}: {reason}"),
+    ]
+    _print_table(rows)
+    return DONE
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return f"missing: install it with pip install {library}"
+
+
+# ---- output ------------------------------------------------------------------------------------------------------
+
+
+def _print_table(rows: Sequence[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in rows) + 2
+    for name, value in rows:
+        first, *rest = value.splitlines() or [""]
+        print(f"{name:<{width}}{first}")
+        for line in rest:
+            print(f"{'':<{width}}{line}")
+
+
+def _one_line(mistake: BaseException) -> str:
+    """Return the error in words; an OSError of the system gets the name of its file."""
+    if isinstance(mistake, OSError) and mistake.errno is not None and mistake.filename is not None:
+        return f"{mistake.filename}: {mistake.strerror}"
+    return str(mistake) or type(mistake).__name__

@@ -1,0 +1,283 @@
+"""Greedy growth with block updates of all modes: the solver for separated Galerkin systems.
+
+Modes are added a few at a time on the residual, as in the INN-TD paper's Algorithm 3; then sweeps update **all**
+modes of one axis after the other. Without these updates a greedy expansion stagnates.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from inntd._kernels import core
+from inntd.models.result import Status, Step
+from inntd.solvers.coordinates import AxisCoordinates, choose_coordinates
+from inntd.solvers.operator import DiscreteSystem
+
+Vector = npt.NDArray[np.float64]
+
+logger = logging.getLogger(__name__)
+
+# Below this relative change a double-precision alternating solve only moves round-off about.
+FLOOR = 1e-12
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to grow and when to stop.
+
+    Parameters
+    ----------
+    tolerance
+        Relative L2 change by which the run counts as converged; None grows to `rank` regardless.
+    rank
+        Largest number of modes.
+    block
+        Modes per growth step at most.
+    updates
+        Whether all modes are updated after each growth; False is the pure greedy algorithm of the paper.
+    seed
+        Of the random part of new modes' starting values.
+    proximal
+        Strength of the proximal term, relative to the mean diagonal.
+    """
+
+    tolerance: float | None
+    rank: int
+    block: int = 5
+    updates: bool = True
+    seed: int = 0
+    proximal: float = 1e-13
+    growth_sweeps: int = 4
+    fewest_sweeps: int = 2
+    most_sweeps: int = 12
+    final_sweeps: int = 40
+    patience: int = 6
+
+
+@dataclass
+class State:
+    """The solver between two steps; `kept` holds the last good factors and amplitudes."""
+
+    solver: core.Alternating
+    coordinates: list[AxisCoordinates]
+    scale: float
+    starts: list[Vector]
+    random: np.random.Generator
+    started: float
+    kept: tuple[list[Vector], Vector] = field(default_factory=lambda: ([], np.zeros(0)))
+    history: list[Step] = field(default_factory=list)
+    repaired: int = 0
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Nodal factors on the free nodes (first axis carries the amplitudes) and how the run ended."""
+
+    factors: list[Vector]
+    status: Status
+    message: str
+    estimate: float
+    history: tuple[Step, ...]
+    repaired: int
+
+
+def solve_alternating(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], None] | None = None) -> Outcome:
+    """Grow and update modes until the plan's tolerance or rank is reached.
+
+    Parameters
+    ----------
+    system
+        Assembled separated system.
+    plan
+        Growth and stopping rules.
+    watch
+        Called after every step.
+
+    Returns
+    -------
+    Outcome
+        Also when interrupted or not converged: the best modes so far and the reason.
+    """
+    state = start(system, plan)
+    try:
+        status, message = _run(state, plan, watch)
+    except KeyboardInterrupt:
+        status, message = "interrupted", "stopped by the user; the modes found so far are kept"
+    estimate = state.history[-1].estimate if state.history else float("inf")
+    return Outcome(_nodal_factors(state), status, message, estimate, tuple(state.history), state.repaired)
+
+
+def start(system: DiscreteSystem, plan: Plan) -> State:
+    """Put a system into working coordinates, ready for steps."""
+    coordinates = choose_coordinates(system)
+    loads = [c.load(vectors[free]) for c, vectors, free in zip(coordinates, system.vectors, system.free, strict=True)]
+    scale = float(system.load_logs.max()) if len(system.load_logs) else 0.0
+    solver = core.Alternating(
+        [c.system(load) for c, load in zip(coordinates, loads, strict=True)],
+        system.terms,
+        system.coefficients,
+        np.ascontiguousarray(system.load_terms, dtype=np.int32),
+        system.load_signs * np.exp(system.load_logs - scale),
+        plan.proximal,
+    )
+    starts = [
+        _start_columns(c, axis.nodes[: axis.size][free])
+        for c, axis, free in zip(coordinates, system.axes, system.free, strict=True)
+    ]
+    return State(solver, coordinates, scale, starts, np.random.default_rng(plan.seed), time.perf_counter())
+
+
+def _start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:
+    """Constant and linear function on the free nodes: new modes start from random mixtures of them.
+
+    Fully random starts are nearly orthogonal to everything in many dimensions.
+    """
+    span = max(float(np.ptp(nodes)), 1e-300)
+    return coordinates.from_nodes(np.stack([np.ones_like(nodes), 2 * (nodes - nodes.mean()) / span], axis=1))
+
+
+def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tuple[Status, str]:
+    best, since_best = float("inf"), 0
+    while True:
+        room = plan.rank - state.solver.rank
+        if room <= 0:
+            return _finish(state, plan)
+        before = state.kept
+        step = grow(state, plan, min(room, _block_size(state.solver.rank, plan)))
+        if state.failed:
+            return "diverged", "a block update failed; the modes before it are kept (try a finer mesh or another seed)"
+        if watch is not None:
+            watch(step)
+        if plan.tolerance is not None and step.estimate <= plan.tolerance:
+            if step.estimate <= max(1e-3 * plan.tolerance, FLOOR) and before[0]:
+                state.kept = before  # the new modes are round-off
+            return "converged", f"the last growth changed the solution by {step.estimate:.1e} of its norm"
+        since_best = 0 if step.estimate < 0.7 * best else since_best + 1
+        best = min(best, step.estimate)
+        if plan.tolerance is not None and since_best >= plan.patience:
+            return "stagnated", _stagnation_advice(state, best)
+
+
+def _stagnation_advice(state: State, best: float) -> str:
+    if state.repaired:
+        return (
+            f"{state.repaired} indefinite block systems; the estimate stays near {best:.1e}: Galerkin with "
+            "alternating updates does not suit indefinite operators (more modes or another method may help)"
+        )
+    return f"the estimate stays near {best:.1e}: raise rank, loosen tolerance, or use fewer coupled axes"
+
+
+def _block_size(rank: int, plan: Plan) -> int:
+    """One mode first, since many solutions have just one; then blocks, which converge better than single modes."""
+    if not plan.updates or rank == 0:
+        return 1
+    return min(plan.block, 1 + rank)
+
+
+def grow(state: State, plan: Plan, count: int) -> Step:
+    """Add `count` modes on the residual, then update all modes; one step of the solver.
+
+    The step's estimate is the relative L2 change of the whole solution in this step: the hierarchical estimate of
+    the error before it.
+    """
+    solver = state.solver
+    begin = solver.rank
+    solver.append([_mixture(columns, state.random, count) for columns in state.starts])
+    sweeps, correction = 0, 0.0
+    for _ in range(plan.growth_sweeps):
+        report = solver.sweep(begin)
+        sweeps += 1
+        state.repaired += report.repaired
+        if _rejected(state, report):
+            return _record(state, float("inf"), sweeps)
+        settled = abs(report.norm - correction) <= 1e-2 * report.norm
+        correction = report.norm
+        if settled and report.change <= 0.1 * report.norm:
+            break
+    total, norm = correction, correction
+    if plan.updates and begin > 0:
+        changes, norm, done = _update_all(state, plan, correction)
+        total, sweeps = max(correction, changes), sweeps + done
+    else:
+        norm = solver.norm()
+    if not state.failed:
+        state.kept = _snapshot(solver)
+    return _record(state, total / norm if norm > 0 else 0.0, sweeps)
+
+
+def _update_all(state: State, plan: Plan, correction: float) -> tuple[float, float, int]:
+    """Sweep over all modes while it pays: stop when the change is small or falls by less than two thirds."""
+    total, previous, norm = 0.0, float("inf"), 1.0
+    for sweep in range(1, plan.most_sweeps + 1):
+        report = state.solver.sweep(0)
+        state.repaired += report.repaired
+        if _rejected(state, report):
+            return float("inf"), 1.0, sweep
+        total, norm = total + report.change, report.norm
+        goal = 0.1 * plan.tolerance if plan.tolerance is not None else FLOOR
+        small = report.change <= max(goal, FLOOR) * norm
+        slow = sweep >= plan.fewest_sweeps and report.change > previous / 3
+        if small or slow:
+            break
+        previous = report.change
+    return total, norm, sweep
+
+
+def _finish(state: State, plan: Plan) -> tuple[Status, str]:
+    """Settle the modes at the largest rank, and estimate the error by what a few more would change."""
+    previous = float("inf")
+    for _ in range(plan.final_sweeps if plan.updates else 0):
+        report = state.solver.sweep(0)
+        if _rejected(state, report):
+            return "diverged", "a block update failed in the last sweeps; the modes before it are kept"
+        state.kept = _snapshot(state.solver)
+        if report.change <= FLOOR * report.norm or report.change > 0.9 * previous:
+            break
+        previous = report.change
+    kept = state.kept
+    trial = grow(state, plan, _block_size(state.solver.rank, plan))
+    state.kept = kept
+    state.history[-1] = Step(plan.rank, trial.estimate, trial.sweeps, trial.seconds)
+    if plan.tolerance is None:
+        return "converged", f"all {plan.rank} modes asked for were computed and settled"
+    if trial.estimate <= plan.tolerance:
+        return "converged", f"further modes would change the solution by {trial.estimate:.1e} of its norm"
+    return "max_rank", f"{plan.rank} modes do not reach the tolerance: raise rank"
+
+
+def _mixture(columns: Vector, random: np.random.Generator, count: int) -> Vector:
+    return np.ascontiguousarray(columns[:, :1] + columns[:, 1:] * (2 * random.standard_normal((1, count))))
+
+
+def _rejected(state: State, report: core.SweepReport) -> bool:
+    state.failed = bool(report.failed) or not np.isfinite(report.change)
+    return state.failed
+
+
+def _snapshot(solver: core.Alternating) -> tuple[list[Vector], Vector]:
+    return [solver.factor(d) for d in range(solver.axes)], solver.amplitudes
+
+
+def _record(state: State, estimate: float, sweeps: int) -> Step:
+    seconds = time.perf_counter() - state.started
+    step = Step(state.solver.rank, estimate, sweeps, seconds)
+    state.history.append(step)
+    logger.debug("%d modes, change %.1e, %d sweeps", step.modes, estimate, sweeps)
+    return step
+
+
+def _nodal_factors(state: State) -> list[Vector]:
+    """Return the kept modes on the free nodes; amplitudes and the load's scale are spread evenly over the axes."""
+    factors, amplitudes = state.kept
+    if not factors:
+        return [np.zeros((len(c.order), 0)) for c in state.coordinates]
+    share = np.exp(state.scale / len(factors))
+    weight = np.abs(amplitudes) ** (1.0 / len(factors))
+    return [c.to_nodes(factor) * (share * weight) for c, factor in zip(state.coordinates, factors, strict=True)]

@@ -1,0 +1,59 @@
+"""Finds operators that leave a solution undetermined before anything is solved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inntd.problems import Problem
+from inntd.solvers.operator import DiscreteSystem
+
+
+def constant_nullspace(problem: Problem, system: DiscreteSystem) -> bool:
+    """Say whether exactly the constants are undetermined; raise when more is, or when no solution exists.
+
+    A term kills the constants when one of its 1-D matrices does on an axis without Dirichlet values.
+
+    Raises
+    ------
+    ValueError
+        If whole functions of some axes are undetermined, or the source has a mean that nothing can balance.
+    """
+    kills = np.zeros(system.terms.shape, dtype=bool)
+    for d, (axis, matrices, free) in enumerate(zip(system.axes, system.matrices, system.free, strict=True)):
+        if free.stop - free.start < axis.size:
+            continue
+        zero = [_kills_constants(matrix.band) for matrix in matrices]
+        kills[:, d] = np.array(zero)[system.terms[:, d]]
+    if not kills.any(axis=1).all():
+        return False
+    for d, axis in enumerate(system.axes):
+        if kills[:, d].all() and len(system.axes) > 1:
+            others = ", ".join(other.name for other in system.axes if other is not axis)
+            raise ValueError(
+                f"the operator leaves the solution undetermined: every term differentiates along {axis.name!r}, which "
+                f"has no Dirichlet condition, so any function of {others} solves the homogeneous problem; add a "
+                f"condition on {axis.name}.start or {axis.name}.end"
+            )
+    _check_balance(problem, system)
+    return True
+
+
+def _kills_constants(band: np.ndarray) -> bool:  # type: ignore[type-arg]
+    return bool(np.abs(band.sum(axis=1)).max() <= 1e-10 * np.abs(band).sum(axis=1).max())
+
+
+def _check_balance(problem: Problem, system: DiscreteSystem) -> None:
+    """The load of a singular problem must vanish on the constants."""
+    if len(system.load_logs) == 0:
+        return
+    weights = system.load_signs * np.exp(system.load_logs - system.load_logs.max())
+    total, size = weights.copy(), np.abs(weights)
+    for d, vectors in enumerate(system.vectors):
+        total *= vectors.sum(axis=0)[system.load_terms[:, d]]
+        size *= np.abs(vectors).sum(axis=0)[system.load_terms[:, d]]
+    if abs(total.sum()) > 1e-8 * size.sum():
+        raise ValueError(
+            "the problem has no solution: with natural or periodic boundaries everywhere the source must have a zero "
+            f"mean, but its integral is {abs(total.sum()) / size.sum():.1e} of that of its absolute value; subtract its "
+            "mean, or prescribe values on a face"
+        )

@@ -1,0 +1,184 @@
+"""The separated discrete system: distinct 1-D matrices and vectors, and which of them each term uses.
+
+A = sum_t c_t (x)_d A_d^(t) and b = sum_r w_r (x)_d p_d^(r), see Eq. (12)-(14) of the INN-TD paper. Only 1-D
+integrals are ever computed, and equal ones only once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from inntd.axes import Axis
+from inntd.axes import assembly
+from inntd.axes.banded import BandedMatrix
+from inntd.problems import Problem
+from inntd.problems.separate import AxisFunction, AxisForm, LoadForm
+from inntd.solvers.lifting import Lifting, lift
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass
+class Pool:
+    """Distinct objects of one axis, found again by their key."""
+
+    keys: dict[Hashable, int] = field(default_factory=dict)
+    items: list[Vector] = field(default_factory=list)
+
+    def add(self, key: Hashable, make: object) -> int:
+        """Return the index of `key`, computing its vector by `make()` on first sight."""
+        if key not in self.keys:
+            self.keys[key] = len(self.items)
+            self.items.append(make())  # type: ignore[operator]
+        return self.keys[key]
+
+
+@dataclass
+class DiscreteSystem:
+    """Galerkin system of a problem, on all nodes; `free` marks those that are not fixed by Dirichlet values.
+
+    Attributes
+    ----------
+    matrices
+        Per axis, its distinct matrices; the mass matrix is always first.
+    terms, coefficients
+        Operator: (T, D) indices into `matrices`, and (T,) factors.
+    vectors
+        Per axis, its distinct load vectors, an (n_d, Q_d) array.
+    load_terms, load_signs, load_logs
+        Load: (R, D) indices into `vectors`; signs and logarithms of the (R,) factors, which may be beyond float64
+        in many dimensions.
+    """
+
+    axes: tuple[Axis, ...]
+    free: tuple[slice, ...]
+    matrices: list[list[BandedMatrix]]
+    terms: npt.NDArray[np.int32]
+    coefficients: Vector
+    vectors: list[Vector]
+    load_terms: npt.NDArray[np.int32]
+    load_signs: Vector
+    load_logs: Vector
+    lifting: Lifting
+
+
+def assemble(problem: Problem) -> DiscreteSystem:
+    """Assemble the separated system of a linear problem.
+
+    Parameters
+    ----------
+    problem
+        Problem whose operator and load are sums of products of 1-D forms.
+    """
+    axes = problem.axes
+    matrices, terms = _operator(problem)
+    lifting = lift(problem)
+    pools = [Pool() for _ in axes]
+    rows: list[list[int]] = []
+    factors: list[float] = []
+    for term in problem.load:
+        rows.append([_load_vector(pools[d], axes[d], form) for d, form in enumerate(term.forms)])
+        factors.append(term.coefficient)
+    for t, operator_term in enumerate(problem.operator):
+        for coefficient, nodal in lifting.terms:
+            rows.append(
+                [_image(pools[d], matrices[d], int(terms[t, d]), lifting, d, nodal[d]) for d in range(len(axes))]
+            )
+            factors.append(-operator_term.coefficient * coefficient)
+    vectors = [
+        np.stack(pool.items, axis=1) if pool.items else np.zeros((axis.size, 0))
+        for pool, axis in zip(pools, axes, strict=True)
+    ]
+    coefficients = np.array([term.coefficient for term in problem.operator])
+    load_terms = np.array(rows, dtype=np.int32).reshape(len(rows), len(axes))
+    reduced = _reduce_load(vectors, load_terms, np.array(factors), lifting.free)
+    return DiscreteSystem(axes, lifting.free, matrices, terms, coefficients, *reduced, lifting)
+
+
+def _operator(problem: Problem) -> tuple[list[list[BandedMatrix]], npt.NDArray[np.int32]]:
+    mass = AxisForm(0, 0, None)
+    matrices = [[assembly.matrix(axis)] for axis in problem.axes]
+    known: list[dict[AxisForm, int]] = [{mass: 0} for _ in problem.axes]
+    terms = np.zeros((len(problem.operator), len(problem.axes)), dtype=np.int32)
+    for t, term in enumerate(problem.operator):
+        for d, form in enumerate(term.forms):
+            if form not in known[d]:
+                known[d][form] = len(matrices[d])
+                matrices[d].append(assembly.matrix(problem.axes[d], form.trial, form.test, form.weight))
+            terms[t, d] = known[d][form]
+    return matrices, terms
+
+
+def _load_vector(pool: Pool, axis: Axis, form: LoadForm) -> int:
+    weight: AxisFunction | None = form.weight
+    functions = [weight if weight is not None else np.ones_like]
+    return pool.add(form, lambda: assembly.load(axis, functions, test=form.test)[:, 0])
+
+
+def _image(pool: Pool, matrices: list[BandedMatrix], matrix: int, lifting: Lifting, axis: int, nodal: int) -> int:
+    return pool.add(("lifting", matrix, nodal), lambda: matrices[matrix] @ lifting.vectors[axis][:, nodal])
+
+
+def _reduce_load(
+    vectors: list[Vector], terms: npt.NDArray[np.int32], factors: Vector, free: tuple[slice, ...]
+) -> tuple[list[Vector], npt.NDArray[np.int32], Vector, Vector]:
+    """Normalise the vectors on the free nodes, drop terms that vanish there and add up equal ones.
+
+    Two vectors count as equal, and one as zero, when they agree to round-off of the largest vector of the axis.
+    """
+    signs, logs = np.sign(factors), np.full(len(factors), -np.inf)
+    logs[factors != 0] = np.log(np.abs(factors[factors != 0]))
+    terms = terms.copy()
+    reduced = []
+    for d, columns in enumerate(vectors):
+        kept, index, scale = _distinct(columns[free[d]])
+        alive = index[terms[:, d]] >= 0
+        terms, signs, logs = terms[alive], signs[alive], logs[alive]
+        logs = logs + np.log(np.abs(scale[terms[:, d]]))
+        signs = signs * np.sign(scale[terms[:, d]])
+        terms[:, d] = index[terms[:, d]]
+        full = np.zeros((len(columns), kept.shape[1]))
+        full[free[d]] = kept
+        reduced.append(full)
+    return reduced, *_add_equal(terms, signs, logs)
+
+
+def _distinct(columns: Vector) -> tuple[Vector, npt.NDArray[np.intp], Vector]:
+    """Return unit columns without repetition, each given column's place among them (-1: zero) and its factor."""
+    norms = np.linalg.norm(columns, axis=0)
+    index, scale = np.full(columns.shape[1], -1), np.ones(columns.shape[1])
+    kept: list[Vector] = []
+    for k, norm in enumerate(norms):
+        if not norm > 1e-14 * norms.max():
+            continue
+        unit = columns[:, k] / norm
+        for j, other in enumerate(kept):
+            projection = float(other @ unit)
+            if abs(abs(projection) - 1.0) < 1e-12 and np.abs(unit - projection * other).max() < 1e-13:
+                index[k], scale[k] = j, projection * norm
+                break
+        else:
+            index[k], scale[k] = len(kept), norm
+            kept.append(unit)
+    stacked = np.stack(kept, axis=1) if kept else np.zeros((len(columns), 0))
+    return stacked, index, scale
+
+
+def _add_equal(
+    terms: npt.NDArray[np.int32], signs: Vector, logs: Vector
+) -> tuple[npt.NDArray[np.int32], Vector, Vector]:
+    if len(terms) == 0:
+        return terms, signs, logs
+    distinct, place = np.unique(terms, axis=0, return_inverse=True)
+    place = place.reshape(-1)
+    peak = np.full(len(distinct), -np.inf)
+    np.maximum.at(peak, place, logs)
+    total, size = np.zeros(len(distinct)), np.zeros(len(distinct))
+    np.add.at(total, place, signs * np.exp(logs - peak[place]))
+    np.add.at(size, place, np.exp(logs - peak[place]))
+    alive = np.abs(total) > 1e-15 * size
+    return distinct[alive].astype(np.int32), np.sign(total[alive]), peak[alive] + np.log(np.abs(total[alive]))

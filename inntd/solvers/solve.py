@@ -1,0 +1,175 @@
+"""The public solver: one call from a problem to a model."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Literal
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from inntd import _checks
+from inntd.models import CPModel
+from inntd.models.result import Answer, ErrorEstimate, Step
+from inntd.problems import Problem
+from inntd.solvers.alternating import Outcome, Plan, solve_alternating
+from inntd.solvers.nullspace import constant_nullspace
+from inntd.solvers.operator import DiscreteSystem, assemble
+
+Method = Literal["auto", "alternating", "greedy"]
+
+DEFAULT_TOLERANCE = 1e-6
+DEFAULT_LARGEST_RANK = 200
+
+
+def solve(
+    problem: Problem,
+    *,
+    rank: int | None = None,
+    tolerance: float | None = None,
+    method: Method = "auto",
+    seed: int = 0,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Answer[CPModel]:
+    """Solve a linear problem without data, by Galerkin in separated (CP) form.
+
+    Parameters
+    ----------
+    problem
+        Statement of the physics.
+    rank
+        Number of modes: computed exactly so many when no tolerance is given, at most so many otherwise (default 200).
+    tolerance
+        Relative L2 error over all axes at which to stop adding modes, judged by the change in the last growth step
+        (default 1e-6 when no rank is given either).
+    method
+        ``"alternating"`` (``"auto"`` today): greedy growth with updates of all modes. ``"greedy"``: the paper's
+        Algorithm 3 without updates, for comparison.
+    seed
+        Of the starting values; one seed gives the same bits on one machine.
+    threads
+        Threads of the dense linear algebra; torch's setting by default.
+    progress
+        Whether to show a progress bar on standard error; by default on a terminal only.
+
+    Returns
+    -------
+    Answer
+        Model, status, error estimate and history. Ctrl-C returns the best model so far, with status
+        ``"interrupted"``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or the problem has no unique solution.
+
+    References
+    ----------
+    Guo et al., "Interpolating Neural Network - Tensor Decomposition", ICML 2025, Algorithm 3.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> from sympy import pi, sin
+    >>> x, y = it.Axis("x", 0, 1, elements=16), it.Axis("y", 0, 1, elements=16)
+    >>> u, v = it.unknown("u", x, y), it.test_function()
+    >>> source = 2 * pi**2 * sin(pi * x) * sin(pi * y)
+    >>> poisson = it.Problem(weak=it.dot(it.grad(v), it.grad(u)) - v * source, conditions=[u.on(x, y) == 0])
+    >>> answer = it.solve(poisson, tolerance=1e-8)
+    >>> answer.status, answer.model.rank
+    ('converged', 1)
+    """
+    plan = _plan(rank, tolerance, method, seed)
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
+    begin = time.perf_counter()
+    with _Threads(threads), _Progress(progress, plan) as bar:
+        system = assemble(problem)
+        singular = constant_nullspace(problem, system)
+        outcome = solve_alternating(system, plan, bar.show)
+    model = _model(system, outcome)
+    notes = []
+    if singular:
+        model = _without_mean(model)
+        notes.append("only natural or periodic boundaries: the solution is fixed by a zero mean")
+    if outcome.repaired:
+        notes.append(f"{outcome.repaired} block systems were indefinite and solved by elimination")
+    seconds = time.perf_counter() - begin
+    return Answer(
+        model,
+        outcome.status,
+        outcome.message,
+        ErrorEstimate(outcome.estimate),
+        outcome.factors[0].shape[1],
+        seconds,
+        outcome.history,
+        tuple(notes),
+    )
+
+
+def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> Plan:
+    chosen = _checks.one_of("method", method, ("auto", "alternating", "greedy"))
+    if rank is not None:
+        rank = _checks.positive_int("rank", rank)
+    if tolerance is not None:
+        tolerance = _checks.finite_float("tolerance", tolerance, positive=True)
+    if rank is None and tolerance is None:
+        tolerance = DEFAULT_TOLERANCE
+    seed = _checks.positive_int("seed", seed, minimum=0)
+    return Plan(tolerance, rank or DEFAULT_LARGEST_RANK, updates=chosen != "greedy", seed=seed)
+
+
+def _model(system: DiscreteSystem, outcome: Outcome) -> CPModel:
+    """Put the modes on all nodes and add those of the lifted boundary values."""
+    lifted = system.lifting.factors()
+    factors = []
+    for d, (axis, free, inner) in enumerate(zip(system.axes, system.free, outcome.factors, strict=True)):
+        full = np.zeros((axis.size, inner.shape[1]))
+        full[free] = inner
+        factors.append(np.hstack([full, lifted[d]]) if lifted else full)
+    if factors[0].shape[1] == 0:
+        factors = [np.zeros((axis.size, 1)) for axis in system.axes]
+    return CPModel.from_factors(system.axes, factors)
+
+
+def _without_mean(model: CPModel) -> CPModel:
+    mean = float(model.mean(*model.axes))
+    constant = [np.full((axis.size, 1), 1.0) for axis in model.axes]
+    constant[0] *= -mean
+    return model + CPModel.from_factors(model.axes, constant)
+
+
+class _Threads:
+    """Sets torch's number of threads for the length of a solve."""
+
+    def __init__(self, threads: int | None) -> None:
+        self.threads = None if threads is None else _checks.positive_int("threads", threads)
+
+    def __enter__(self) -> None:
+        self.before = torch.get_num_threads()
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_num_threads(self.before)
+
+
+class _Progress:
+    """A bar that counts modes and shows the estimate."""
+
+    def __init__(self, wanted: bool | None, plan: Plan) -> None:
+        shown = sys.stderr.isatty() if wanted is None else bool(wanted)
+        self.bar = tqdm(total=plan.rank, unit="mode", desc="solve", disable=not shown, leave=False)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def show(self, step: Step) -> None:
+        self.bar.set_postfix_str(f"estimate {step.estimate:.1e}")
+        self.bar.update(step.modes - self.bar.n)
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()

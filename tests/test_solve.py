@@ -1,0 +1,327 @@
+"""The solver from problem to model: exact solutions, independent oracles, conditions, statuses and faults."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy
+from sympy import cos, exp, pi, sin
+
+import inntd as it
+from inntd.solvers import alternating, coordinates
+
+
+def box(dimension: int, elements: int = 16, stop: float = 1.0, **options: Any) -> tuple[it.Axis, ...]:
+    return tuple(it.Axis(f"x[{i}]", 0, stop, elements=elements, **options) for i in range(1, dimension + 1))
+
+
+def poisson(axes: tuple[it.Axis, ...], exact: sympy.Expr, **options: Any) -> it.Problem:
+    """-laplacian(u) = f with Dirichlet values and source from an exact solution."""
+    u, v = it.unknown("u", *axes), it.test_function()
+    symbols = [sympy.sympify(axis) for axis in axes]
+    source = -sum(sympy.diff(exact, s, 2) for s in symbols)
+    weak = it.dot(it.grad(v), it.grad(u)) - v * source
+    return it.Problem(weak=weak, conditions=[u.on("boundary") == exact], exact=exact, **options)
+
+
+def sum_of_sines(axes: tuple[it.Axis, ...]) -> sympy.Expr:
+    return sum(sin(pi * sympy.sympify(axis) / 2) for axis in axes)
+
+
+def product_of_sines(axes: tuple[it.Axis, ...]) -> sympy.Expr:
+    return sympy.prod(sin(pi * sympy.sympify(axis)) for axis in axes)
+
+
+def true_error(answer: Any, problem: it.Problem) -> float:
+    return float(answer.model.error(problem.exact))
+
+
+@pytest.mark.parametrize("dimension", [2, 5, 10])
+def test_sum_of_sines_with_boundary_values(dimension: int) -> None:
+    axes = box(dimension, 31)
+    problem = poisson(axes, sum_of_sines(axes))
+    answer = it.solve(problem, tolerance=1e-10)
+    assert answer.status == "converged"
+    assert true_error(answer, problem) < 1e-9
+    assert answer.modes <= dimension + 6
+
+
+@pytest.mark.parametrize(("dimension", "s", "error"), [(2, 3, 1e-9), (10, 3, 2e-9), (10, 4, 1e-11), (60, 3, 1e-8)])
+def test_product_of_sines_needs_one_mode(dimension: int, s: int, error: float) -> None:
+    axes = box(dimension, 31, s=s)
+    problem = poisson(axes, product_of_sines(axes))
+    answer = it.solve(problem, tolerance=1e-10)
+    assert answer.status == "converged"
+    assert answer.modes == 1
+    assert true_error(answer, problem) < error
+
+
+@pytest.mark.parametrize("s", [1, 2, 3, 4])
+def test_convergence_order_is_at_least_2s_plus_1(s: int) -> None:
+    meshes = [10, 14, 20] if s > 2 else [12, 24, 48]
+    errors = []
+    for elements in meshes:
+        axes = box(2, elements, s=s)
+        problem = poisson(axes, sin(3 * sympy.sympify(axes[0])) * exp(sympy.sympify(axes[1])))
+        errors.append(true_error(it.solve(problem, tolerance=1e-13, rank=12), problem))
+    slopes = np.diff(np.log(errors)) / np.diff(np.log(meshes))
+    assert slopes[-1] < -(2 * s + 1) + 0.1
+
+
+def test_bilinear_elements_agree_with_scikit_fem() -> None:
+    """Linear bases on a tensor mesh span the bilinear elements: nodal values agree to the solver's tolerance."""
+    skfem = pytest.importorskip("skfem")
+    from skfem.models.poisson import laplace
+
+    nodes_x, nodes_y = np.linspace(0, 1, 14) ** 1.3, np.linspace(0, 2, 11)
+    x, y = it.Axis("x", nodes=nodes_x, basis=it.LinearBasis()), it.Axis("y", nodes=nodes_y, basis=it.LinearBasis())
+    u, v = it.unknown("u", x, y), it.test_function()
+    problem = it.Problem(
+        weak=it.dot(it.grad(v), it.grad(u)) - v * (1 + x * y),
+        conditions=[u.on(x.start, y.end) == 1 + sympy.sympify(x) * (2 - sympy.sympify(y))],
+    )
+    values = it.solve(problem, tolerance=1e-11).model.grid(x=nodes_x, y=nodes_y)
+
+    basis = skfem.Basis(skfem.MeshQuad.init_tensor(nodes_x, nodes_y), skfem.ElementQuad1(), intorder=6)
+    load = skfem.LinearForm(lambda w_test, w: (1 + w.x[0] * w.x[1]) * w_test).assemble(basis)
+    px, py = basis.doflocs
+    fixed = np.flatnonzero((px == 0.0) | (py == 2.0))
+    expected = skfem.solve(*skfem.condense(laplace.assemble(basis), load, D=fixed, x=1 + px * (2 - py)))
+    ours = np.asarray(values)[np.searchsorted(nodes_x, px), np.searchsorted(nodes_y, py)]
+    np.testing.assert_allclose(ours, expected, atol=1e-9)
+
+
+def test_natural_boundaries_beside_dirichlet_faces() -> None:
+    x, y = it.Axis("x", 0, 1, elements=20), it.Axis("y", 0, 1, elements=20)
+    exact = sympy.sympify(x) ** 2 * cos(pi * sympy.sympify(y))
+    u, v = it.unknown("u", x, y), it.test_function()
+    source = -sympy.diff(exact, x._sympy_(), 2) - sympy.diff(exact, y._sympy_(), 2)
+    problem = it.Problem(
+        strong=-it.laplacian(u) - source,
+        conditions=[u.on(x.start) == 0, u.on(x.end) == cos(pi * y._sympy_())],
+        exact=exact,
+    )
+    answer = it.solve(problem, tolerance=1e-9)
+    assert true_error(answer, problem) < 1e-8
+
+
+def test_three_conditions_that_meet_at_edges() -> None:
+    x, y, z = (it.Axis(name, 0, 1, elements=8) for name in "xyz")
+    a, b, c = (sympy.sympify(axis) for axis in (x, y, z))
+    exact = (1 + a) * (2 - b) + c**2 * a
+    u, v = it.unknown("u", x, y, z), it.test_function()
+    source = -sum(sympy.diff(exact, s, 2) for s in (a, b, c))
+    faces = [u.on(x) == exact, u.on(y.start) == exact.subs(b, 0), u.on(y.end, z) == exact]
+    problem = it.Problem(weak=it.dot(it.grad(v), it.grad(u)) - v * source, conditions=faces, exact=exact)
+    assert true_error(it.solve(problem, tolerance=1e-11), problem) < 1e-10
+
+
+def test_boundary_values_hold_at_every_boundary_node() -> None:
+    axes = box(3, 10)
+    exact = sum_of_sines(axes)
+    model = it.solve(poisson(axes, exact), tolerance=1e-4).model
+    rng = np.random.default_rng(0)
+    points = rng.choice(axes[0].nodes, size=(200, 3))
+    points[np.arange(200), rng.integers(0, 3, 200)] = rng.integers(0, 2, 200)
+    np.testing.assert_allclose(np.asarray(model(points)), np.sin(np.pi * points / 2).sum(axis=1), atol=1e-12)
+
+
+@pytest.mark.parametrize("elements", [24, 200])
+def test_periodic_axis(elements: int) -> None:
+    """Short periodic axes are diagonalised, long ones folded into a plain band."""
+    x = it.Axis("x", 0, 1, elements=elements, periodic=True)
+    y = it.Axis("y", 0, 1, elements=20)
+    exact = exp(sin(2 * pi * x._sympy_())) * sin(pi * y._sympy_())
+    u, v = it.unknown("u", x, y), it.test_function()
+    source = -sympy.diff(exact, x._sympy_(), 2) - sympy.diff(exact, y._sympy_(), 2)
+    problem = it.Problem(weak=it.dot(it.grad(v), it.grad(u)) - v * source, conditions=[u.on(y) == 0], exact=exact)
+    assert true_error(it.solve(problem, tolerance=1e-9), problem) < 1e-6
+
+
+def test_all_periodic_is_fixed_by_a_zero_mean() -> None:
+    x, y = (it.Axis(name, 0, 1, elements=24, periodic=True) for name in "xy")
+    exact = cos(2 * pi * x._sympy_()) * sin(4 * pi * y._sympy_()) + sin(2 * pi * x._sympy_())
+    u, v = it.unknown("u", x, y), it.test_function()
+    source = -sympy.diff(exact, x._sympy_(), 2) - sympy.diff(exact, y._sympy_(), 2)
+    problem = it.Problem(weak=it.dot(it.grad(v), it.grad(u)) - v * source, conditions=[], exact=exact)
+    answer = it.solve(problem, tolerance=1e-9)
+    assert any("zero mean" in note for note in answer.notes)
+    assert abs(float(answer.model.mean("x", "y"))) < 1e-12
+    assert true_error(answer, problem) < 1e-5
+
+
+def test_a_source_without_balance_is_refused() -> None:
+    x, y = (it.Axis(name, 0, 1, elements=8) for name in "xy")
+    u, v = it.unknown("u", x, y), it.test_function()
+    problem = it.Problem(weak=it.dot(it.grad(v), it.grad(u)) - v * (1 + x), conditions=[])
+    with pytest.raises(ValueError, match="zero mean"):
+        it.solve(problem)
+
+
+def test_an_undetermined_axis_is_refused() -> None:
+    x, y = (it.Axis(name, 0, 1, elements=8) for name in "xy")
+    u, v = it.unknown("u", x, y), it.test_function()
+    problem = it.Problem(weak=it.diff(v, x) * it.diff(u, x) - v * cos(pi * x._sympy_()), conditions=[u.on(y) == 0])
+    with pytest.raises(ValueError, match="undetermined: every term differentiates along 'x'"):
+        it.solve(problem)
+
+
+@pytest.mark.parametrize("largest", [0, 1000])
+def test_banded_and_diagonal_axes_give_the_same_answer(largest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinates, "LARGEST_DENSE_AXIS", largest)
+    axes = box(3, 31)
+    problem = poisson(axes, sum_of_sines(axes))
+    answer = it.solve(problem, tolerance=1e-10)
+    assert answer.status == "converged"
+    assert true_error(answer, problem) < 1e-9
+
+
+def test_advection_agrees_with_a_dense_solve() -> None:
+    """First-order terms make an axis nonsymmetric: the block-banded path, against Kronecker products by hand."""
+    n = 9
+    h = 1 / (n + 1)
+    ones = np.ones(n - 1)
+    mass = h / 6 * (4 * np.eye(n) + np.diag(ones, 1) + np.diag(ones, -1))
+    stiffness = (2 * np.eye(n) - np.diag(ones, 1) - np.diag(ones, -1)) / h
+    advection = 0.5 * (np.diag(ones, 1) - np.diag(ones, -1))
+    dense = np.kron(stiffness, mass) + np.kron(mass, stiffness) + 4 * np.kron(advection, mass)
+    expected = np.linalg.solve(dense, np.full(n * n, h * h)).reshape(n, n)
+    x, y = (it.Axis(name, 0, 1, elements=n + 1, basis=it.LinearBasis()) for name in "xy")
+    u, v = it.unknown("u", x, y), it.test_function()
+    weak = it.dot(it.grad(v), it.grad(u)) + 4 * v * it.diff(u, x) - v
+    answer = it.solve(it.Problem(weak=weak, conditions=[u.on(x, y) == 0]), tolerance=1e-11)
+    values = np.asarray(answer.model.grid(x=x.nodes[1:-1], y=y.nodes[1:-1]))
+    np.testing.assert_allclose(values, expected, atol=1e-9 * np.abs(expected).max())
+
+
+def test_reaction_and_weights_agree_with_a_dense_solve() -> None:
+    """Three matrices on one axis, with a variable coefficient."""
+    x, y = (it.Axis(name, 0, 1, elements=12, s=2) for name in "xy")
+    a, b = x._sympy_(), y._sympy_()
+    exact = sin(pi * a) * b * (1 - b) * exp(a)
+    coefficient = (1 + a) * (2 + sin(b))
+    u, v = it.unknown("u", x, y), it.test_function()
+    source = -sum(sympy.diff(coefficient * sympy.diff(exact, s), s) for s in (a, b)) + 5 * a * exact
+    weak = coefficient * it.dot(it.grad(v), it.grad(u)) + 5 * x * u * v - v * source
+    errors = []
+    for elements in (10, 20):
+        x, y = (it.Axis(name, 0, 1, elements=elements, s=2) for name in "xy")
+        u, v = it.unknown("u", x, y), it.test_function()
+        weak = coefficient * it.dot(it.grad(v), it.grad(u)) + 5 * x * u * v - v * source
+        problem = it.Problem(weak=weak, conditions=[u.on(x, y) == 0], exact=exact)
+        errors.append(true_error(it.solve(problem, tolerance=1e-11), problem))
+    assert errors[1] < 1e-6
+    assert np.log2(errors[0] / errors[1]) > 4.5
+
+
+def test_greedy_alone_stagnates_where_updates_converge() -> None:
+    axes = box(6, 12)
+    problem = poisson(axes, sum_of_sines(axes))
+    greedy = it.solve(problem, rank=10, method="greedy")
+    updated = it.solve(problem, rank=10)
+    assert true_error(greedy, problem) > 1e-4
+    assert true_error(updated, problem) < 1e-6
+
+
+def test_the_estimate_is_about_the_error() -> None:
+    """The change of the last growth estimates the error before it: conservative, but within reason."""
+    axes = box(6, 16)
+    problem = poisson(axes, sum_of_sines(axes))
+    reference = it.solve(problem, tolerance=1e-12, rank=14).model
+    for rank in (4, 6):
+        answer = it.solve(problem, rank=rank)
+        algebraic = float(answer.model.relative_distance(reference))
+        assert 0.3 * algebraic < answer.error_estimate.algebraic < 300 * algebraic
+
+
+def test_one_seed_gives_the_same_bits() -> None:
+    axes = box(4, 10)
+    problem = poisson(axes, sum_of_sines(axes))
+    first, again, other = (it.solve(problem, tolerance=1e-6, seed=seed).model for seed in (3, 3, 4))
+    for a, b in zip(first.factors, again.factors, strict=True):
+        assert bool((a == b).all())
+    assert any(
+        a.shape != b.shape or not bool((a == b).all()) for a, b in zip(first.factors, other.factors, strict=True)
+    )
+
+
+def test_too_few_modes_is_a_status_with_a_remedy() -> None:
+    axes = box(5, 10)
+    answer = it.solve(poisson(axes, sum_of_sines(axes)), rank=2, tolerance=1e-9)
+    assert answer.status == "max_rank"
+    assert "raise rank" in answer.message
+    assert not answer.converged
+    assert answer.modes == 2
+
+
+def test_an_impossible_tolerance_stagnates() -> None:
+    axes = box(3, 10)
+    answer = it.solve(poisson(axes, sum_of_sines(axes)), tolerance=1e-17)
+    assert answer.status == "stagnated"
+    assert "loosen tolerance" in answer.message
+
+
+def test_interrupting_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    axes = box(5, 10)
+    problem = poisson(axes, sum_of_sines(axes))
+    original = alternating.grow
+    calls = []
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(alternating, "grow", interrupted)
+    answer = it.solve(problem, tolerance=1e-9)
+    assert answer.status == "interrupted"
+    assert answer.modes > 0
+    assert 1e-12 < true_error(answer, problem) < 0.5
+
+
+def test_indefinite_helmholtz_is_never_silently_wrong() -> None:
+    """k^2 above the first eigenvalue: either the error is small or the status or the notes say so."""
+    x, y = (it.Axis(name, -1, 1, elements=40) for name in "xy")
+    exact = sin(pi * x._sympy_()) * sin(4 * pi * y._sympy_())
+    k2 = 50
+    u, v = it.unknown("u", x, y), it.test_function()
+    source = sum(sympy.diff(exact, s._sympy_(), 2) for s in (x, y)) + k2 * exact
+    weak = -it.dot(it.grad(v), it.grad(u)) + k2 * v * u - v * source
+    problem = it.Problem(weak=weak, conditions=[u.on(x, y) == 0], exact=exact)
+    answer = it.solve(problem, tolerance=1e-7)
+    assert true_error(answer, problem) < 1e-6 or answer.status != "converged"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"rank": 0}, ValueError, "rank must be a positive integer, got 0"),
+        ({"rank": 2.5}, TypeError, "rank must be a positive integer, got 2.5"),
+        ({"tolerance": -1e-3}, ValueError, "tolerance must be a positive finite number"),
+        ({"tolerance": float("nan")}, ValueError, "tolerance must be a positive finite number"),
+        ({"method": "magic"}, ValueError, "method must be one of 'auto', 'alternating', 'greedy', got 'magic'"),
+        ({"seed": -1}, ValueError, "seed must be an integer of at least 0, got -1"),
+        ({"threads": 0}, ValueError, "threads must be a positive integer, got 0"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    axes = box(2, 8)
+    with pytest.raises(error, match=message):
+        it.solve(poisson(axes, product_of_sines(axes)), **options)
+
+
+def test_a_problem_is_required() -> None:
+    with pytest.raises(TypeError, match="problem must be an inntd.Problem, got str"):
+        it.solve("poisson.toml")  # type: ignore[arg-type]
+
+
+def test_many_coupled_axes_do_not_overflow() -> None:
+    axes = box(100, 8)
+    problem = poisson(axes, product_of_sines(axes))
+    answer = it.solve(problem, tolerance=1e-9)
+    assert answer.status == "converged"
+    assert np.isfinite(functools.reduce(max, (float(f.abs().max()) for f in answer.model.factors)))
