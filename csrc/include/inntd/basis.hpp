@@ -51,8 +51,9 @@ void locate_uniform(const BasisTable<T>& table, const double* x, std::int64_t co
   const double last = static_cast<double>(table.pieces - 1);
   const double start = table.breaks[0];
   const double inverse_step = static_cast<double>(table.pieces) / (table.breaks[table.pieces] - start);
-  const double margin = 8.0 * 2.220446049250313e-16 *
-                        (1.0 + inverse_step * (table.breaks[table.pieces] > -start ? table.breaks[table.pieces] : -start));
+  const double margin =
+      8.0 * 2.220446049250313e-16 *
+      (1.0 + inverse_step * (table.breaks[table.pieces] > -start ? table.breaks[table.pieces] : -start));
   std::int64_t doubtful = 0;
   for (std::int64_t i = 0; i < count; ++i) {
     const double position = (x[i] - start) * inverse_step;
@@ -88,8 +89,7 @@ void locate_bisection(const BasisTable<T>& table, const double* x, std::int64_t 
 }
 
 template <class T>
-void locate_local(const BasisTable<T>& table, const double* x, std::int64_t count, std::int64_t* piece,
-                  double* local) {
+void locate_local(const BasisTable<T>& table, const double* x, std::int64_t count, std::int64_t* piece, double* local) {
   if (table.uniform) {
     locate_uniform(table, x, count, piece, local);
   } else {
