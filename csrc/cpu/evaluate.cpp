@@ -16,11 +16,11 @@ class Workspace {
       : doubles_(aligned_array<double>(2 * kPointBlock)),
         pieces_(aligned_array<std::int64_t>(kPointBlock)),
         sources_(aligned_array<const T*>(dimension * kPointBlock)) {
-    const std::int64_t lanes = block_lanes<T>();
+    const std::int64_t lanes = line_lanes<T>();
     const std::int64_t coordinates = dimension * kPointBlock;
     const std::int64_t weights = dimension * orders * kPointBlock * weight_width;
     const std::int64_t totals = kPointBlock * (orders == 1 ? 1 : 2 * dimension + 1) * lanes;
-    const std::int64_t rows = orders == 1 ? 0 : dimension * 3 * kMaxBlocksAtOnce * lanes;
+    const std::int64_t rows = orders == 1 ? 0 : dimension * 3 * kMaxVectorsAtOnce * lanes;
     scalars_ = aligned_array<T>(2 * coordinates + weights + totals + rows);
     T* next = scalars_.get();
     const auto take = [&next](std::int64_t count) {

@@ -12,14 +12,14 @@
 
 namespace inntd {
 
-// Rough costs in units of one operation on a 64-byte block, fitted to measurements on a Zen 5 (float32 and float64,
-// 2 to 10 functions per point, 1 to 8 blocks of modes). They only choose between ways to the same result.
+// Rough costs in units of one operation on a 64-byte line, fitted to measurements on a Zen 5 (float32 and float64,
+// 2 to 10 functions per point, 1 to 8 lines of modes). They only choose between ways to the same result.
 struct CostModel {
   static constexpr double kCall = 1e4;         // allocating and planning
   static constexpr double kDirectAxis = 60.0;  // one point, one axis, straight from the factor
   static constexpr double kDirectRow = 6.0;    // and each block of its rows
 
-  // Slowdown of reading blocks at random from `bytes` of memory.
+  // Slowdown of reading lines at random from `bytes` of memory.
   static double spread(double bytes) { return bytes <= 64e3 ? 1.0 : bytes <= 128e3 ? 1.3 : bytes <= 1.1e6 ? 1.6 : 3.0; }
 };
 
@@ -52,7 +52,7 @@ class EvaluationPlan {
       }
       const std::int64_t items = rows ? row_count(axis) : axis.table.pieces;
       const std::int64_t rows_each = rows ? 1 : axis.table.degree + 1;
-      axis.prepared = keep(items * rows_each * round_up_to_block<T>(cp_.modes));
+      axis.prepared = keep(items * rows_each * round_up_to_line<T>(cp_.modes));
       const std::int64_t cost = cp_.modes * rows_each * (rows ? 1 : axis.table.width);
       parallel_for(items, std::max<std::int64_t>(1, 100000 / cost), threads,
                    [&](std::int64_t begin, std::int64_t end, int) {
@@ -67,32 +67,32 @@ class EvaluationPlan {
   }
 
   bool usable_in_place(const CpAxis<T>& axis) const {
-    return cp_.modes % block_lanes<T>() == 0 && !axis.table.periodic &&
+    return cp_.modes % line_lanes<T>() == 0 && !axis.table.periodic &&
            reinterpret_cast<std::uintptr_t>(axis.factor) % kAlignment == 0;
   }
 
   void choose() {
-    const double blocks = static_cast<double>(round_up_to_block<T>(cp_.modes) / block_lanes<T>());
+    const double lines = static_cast<double>(round_up_to_line<T>(cp_.modes) / line_lanes<T>());
     const double points = static_cast<double>(points_);
     double row_bytes = 0.0, piece_bytes = 0.0;
     for (const CpAxis<T>& axis : axes_) {
-      row_bytes += kBlockBytes * blocks * static_cast<double>(row_count(axis));
-      piece_bytes += kBlockBytes * blocks * static_cast<double>(axis.table.pieces * (axis.table.degree + 1));
+      row_bytes += kLineBytes * lines * static_cast<double>(row_count(axis));
+      piece_bytes += kLineBytes * lines * static_cast<double>(axis.table.pieces * (axis.table.degree + 1));
     }
     // A jet does three times the arithmetic on the same data.
-    const double row_spread = (orders_ - 1 + CostModel::spread(row_bytes)) * blocks;
-    const double piece_spread = (orders_ - 1 + CostModel::spread(piece_bytes)) * blocks;
+    const double row_spread = (orders_ - 1 + CostModel::spread(row_bytes)) * lines;
+    const double piece_spread = (orders_ - 1 + CostModel::spread(piece_bytes)) * lines;
     double direct = 0.0, prepared = CostModel::kCall;
     for (CpAxis<T>& axis : axes_) {
       const double width = axis.table.width, terms = axis.table.degree + 1;
       const double pieces = static_cast<double>(axis.table.pieces), rows = static_cast<double>(row_count(axis));
       const double as_rows = points * (width * row_spread + orders_ * (3.0 + terms)) +
-                             (usable_in_place(axis) ? 0.0 : rows * blocks * CostModel::spread(row_bytes));
+                             (usable_in_place(axis) ? 0.0 : rows * lines * CostModel::spread(row_bytes));
       const double as_pieces =
-          points * terms * piece_spread + pieces * terms * width * blocks * CostModel::spread(piece_bytes);
+          points * terms * piece_spread + pieces * terms * width * lines * CostModel::spread(piece_bytes);
       axis.form = as_rows <= as_pieces ? AxisForm::rows : AxisForm::pieces;
       prepared += std::min(as_rows, as_pieces);
-      direct += points * orders_ * (CostModel::kDirectAxis + CostModel::kDirectRow * width * blocks);
+      direct += points * orders_ * (CostModel::kDirectAxis + CostModel::kDirectRow * width * lines);
     }
     prepared_ = prepared < direct;
   }
