@@ -60,6 +60,10 @@ AlignedArray<T> direct_scratch(const CpView<T>& cp) {
 
 template <class T>
 void cp_values(const CpView<T>& cp, const T* points, std::int64_t count, T* out, int threads) {
+  if (cp.modes == 0) {
+    std::fill_n(out, count, T(0));
+    return;
+  }
   const auto& kernel = kernels().of<T>().contract;
   EvaluationPlan<T> plan(cp, count, 1);
   if (plan.prepared()) plan.prepare(threads);
@@ -76,6 +80,12 @@ void cp_values(const CpView<T>& cp, const T* points, std::int64_t count, T* out,
 
 template <class T>
 void cp_jet(const CpView<T>& cp, const T* points, std::int64_t count, T* values, T* gradient, T* second, int threads) {
+  if (cp.modes == 0) {
+    std::fill_n(values, count, T(0));
+    std::fill_n(gradient, count * cp.axes, T(0));
+    std::fill_n(second, count * cp.axes, T(0));
+    return;
+  }
   const auto& kernel = kernels().of<T>().contract;
   EvaluationPlan<T> plan(cp, count, 3);
   if (plan.prepared()) plan.prepare(threads);
