@@ -76,9 +76,9 @@ py::tuple make_stencil(Tensor<const double> nodes, Tensor<const std::int32_t> s,
     py::gil_scoped_release release;
     stencil = build_stencil(mesh, patches);
   }
-  const double condition = stencil.worst_condition;
+  const double condition = stencil.worst_condition, lost = stencil.lost;
   const std::int64_t node = stencil.worst_node;
-  return py::make_tuple(own(std::move(stencil)), condition, node);
+  return py::make_tuple(own(std::move(stencil)), condition, node, lost);
 }
 
 void write_matrix(const OwnedBasisTable& table, int trial, int test, Tensor<double> band) {
@@ -87,7 +87,8 @@ void write_matrix(const OwnedBasisTable& table, int trial, int test, Tensor<doub
 }
 
 QuadratureCells cells_of(Tensor<const std::int64_t> piece, Tensor<const double> xi) {
-  return {piece.data, xi.data, xi.shape[0], static_cast<int>(xi.shape[1])};
+  const bool shared = xi.ndim == 1;
+  return {piece.data, xi.data, piece.shape[0], static_cast<int>(xi.shape[shared ? 0 : 1]), shared};
 }
 
 void write_weighted_matrix(const OwnedBasisTable& table, Tensor<const std::int64_t> piece, Tensor<const double> xi,
@@ -126,16 +127,18 @@ py::array_t<double> copy_coefficients(const OwnedBasisTable& table) {
 void bind_assembly(py::module_& module) {
   module.def("build_stencil", &make_stencil,
              "Return the table of an axis' patch basis, and the largest condition number of its moment matrices with "
-             "the node where it was met. nodes (n + 1,); s, p (int32), a: one per function; breaks: node indices.",
+             "the node where it was met and the relative error that it may cause. nodes (n + 1,); s, p (int32), a: one "
+             "per function; breaks: node indices.",
              py::arg("nodes"), py::arg("s"), py::arg("p"), py::arg("a"), py::arg("kernel"), py::arg("shifted"),
              py::arg("periodic"), py::arg("breaks"));
   module.def("assemble_matrix", &write_matrix,
              "Write the integrals of N_i^(test) N_j^(trial) into band (size, 2 width - 1).", py::arg("table"),
              py::arg("trial"), py::arg("test"), py::arg("band"));
-  module.def("add_weighted_matrix", &write_weighted_matrix,
-             "Add sums over points xi (cells, q) of piece (cells,) of weight (cells, q) N_i^(test) N_j^(trial).",
-             py::arg("table"), py::arg("piece"), py::arg("xi"), py::arg("weight"), py::arg("trial"), py::arg("test"),
-             py::arg("band"));
+  module.def(
+      "add_weighted_matrix", &write_weighted_matrix,
+      "Add sums over points xi (cells, q) or (q,) of piece (cells,) of weight (cells, q) N_i^(test) N_j^(trial).",
+      py::arg("table"), py::arg("piece"), py::arg("xi"), py::arg("weight"), py::arg("trial"), py::arg("test"),
+      py::arg("band"));
   module.def("add_load", &write_load, "Add sums over points of values (cells, q, r) N_i^(test) to out (size, r).",
              py::arg("table"), py::arg("piece"), py::arg("xi"), py::arg("values"), py::arg("test"), py::arg("out"));
   module.def("gauss_rule", &make_gauss_rule, "Gauss-Legendre points and weights on [-1, 1].", py::arg("count"));

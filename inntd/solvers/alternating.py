@@ -156,8 +156,8 @@ def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tupl
         if plan.tolerance is None:
             continue
         if step.estimate <= plan.tolerance:
-            if step.estimate <= max(1e-3 * plan.tolerance, FLOOR) and before[0]:
-                state.kept = before  # the new modes are round-off
+            if step.estimate <= 0.1 * plan.tolerance and before[0]:
+                state.kept = before  # the change estimates the error of the modes before, which is small enough
             return "converged", f"the last growth changed the solution by {step.estimate:.1e} of its norm"
         since_best = 0 if step.estimate < 0.7 * best else since_best + 1
         if step.estimate < best:
