@@ -78,8 +78,10 @@ class Preparation {
   void pad_polynomials(CpAxis<T>& axis) {
     const BasisTable<T>& table = axis.table;
     const auto bytes = static_cast<std::int64_t>(sizeof(T)) * table.width;
-    axis.padded_width =
-        (bytes <= 16 ? 16 : bytes <= 32 ? 32 : (bytes + 63) / 64 * 64) / static_cast<std::int64_t>(sizeof(T));
+    axis.padded_width = (bytes <= 16   ? 16
+                         : bytes <= 32 ? 32
+                                       : (bytes + 63) / 64 * 64) /
+                        static_cast<std::int64_t>(sizeof(T));
     const std::int64_t kinds = 1 + *std::max_element(table.kind, table.kind + table.pieces);
     axis.polynomials = keep(kinds * (table.degree + 1) * axis.padded_width);
     for (std::int64_t row = 0; row < kinds * (table.degree + 1); ++row) {
@@ -120,8 +122,11 @@ class Workspace {
       next += count;
       return taken;
     };
-    view_ = {doubles_.get(), doubles_.get() + kPointBlock, pieces_.get(), sources_.get(), take(coordinates),
-             take(coordinates), take(weights), weight_width, take(totals), take(rows)};
+    view_ = {doubles_.get(),    doubles_.get() + kPointBlock,
+             pieces_.get(),     sources_.get(),
+             take(coordinates), take(coordinates),
+             take(weights),     weight_width,
+             take(totals),      take(rows)};
   }
   const CpWorkspace<T>& view() const { return view_; }
 
@@ -136,7 +141,7 @@ class Workspace {
 // Preparing writes each row once; a point from unprepared factors reads about as many rows as it has functions.
 template <class T>
 bool worth_preparing(const CpView<T>& cp, const Preparation<T>& preparation, std::int64_t points) {
-  if (const char* f = getenv("FORM"); f && *f=='d') return false;
+  if (const char* f = getenv("FORM"); f && *f == 'd') return false;
   std::int64_t width = 0;
   for (std::int64_t d = 0; d < cp.axes; ++d) width += cp.tables[d].width;
   return points >= kPointBlock && points * width >= preparation.rows();

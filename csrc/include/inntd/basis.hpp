@@ -35,7 +35,8 @@ struct BasisKernels {
 #ifdef INNTD_KERNEL_SOURCE
 namespace {
 
-// Piece and local coordinate of each point. The loops are free of branches: with AVX-512 they run eight points at a time.
+// Piece and local coordinate of each point. The loops are free of branches: with AVX-512 they run eight points at a
+// time.
 template <class T>
 void locate_uniform(const BasisTable<T>& table, const double* x, std::int64_t count, std::int64_t* piece,
                     double* local) {
@@ -74,8 +75,7 @@ void locate_bisection(const BasisTable<T>& table, const double* x, std::int64_t 
 }
 
 template <class T>
-void locate_local(const BasisTable<T>& table, const double* x, std::int64_t count, std::int64_t* piece,
-                  double* local) {
+void locate_local(const BasisTable<T>& table, const double* x, std::int64_t count, std::int64_t* piece, double* local) {
   if (table.uniform) {
     locate_uniform(table, x, count, piece, local);
   } else {

@@ -23,7 +23,7 @@ enum class AxisForm {
 template <class T>
 struct CpAxis {
   BasisTable<T> table;
-  const T* factor;                // (table.size, modes)
+  const T* factor;  // (table.size, modes)
   AxisForm form = AxisForm::rows;
   T* prepared = nullptr;          // rows: (rows, padded modes); pieces: (pieces, degree + 1, padded modes)
   T* polynomials = nullptr;       // rows: the table's coefficients, (kinds, degree + 1, padded width)
