@@ -2,5 +2,34 @@
 
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
+from inntd.problems import (
+    Problem,
+    diff,
+    div,
+    dot,
+    dt,
+    grad,
+    indicator,
+    inner,
+    laplacian,
+    test_function,
+    unknown,
+)
 
-__all__ = ["Axis", "CHiDeNNBasis", "LinearBasis", "__version__"]
+__all__ = [
+    "Axis",
+    "CHiDeNNBasis",
+    "LinearBasis",
+    "Problem",
+    "__version__",
+    "diff",
+    "div",
+    "dot",
+    "dt",
+    "grad",
+    "indicator",
+    "inner",
+    "laplacian",
+    "test_function",
+    "unknown",
+]

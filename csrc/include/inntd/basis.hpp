@@ -35,32 +35,62 @@ struct BasisKernels {
 #ifdef INNTD_KERNEL_SOURCE
 namespace {
 
+// Piece and local coordinate of each point. The loops are free of branches: with AVX-512 they run eight points at a time.
+template <class T>
+void locate_uniform(const BasisTable<T>& table, const double* x, std::int64_t count, std::int64_t* piece,
+                    double* local) {
+  const double* breaks = table.breaks;
+  const double last = static_cast<double>(table.pieces - 1);
+  const double start = breaks[0];
+  const double inverse_step = static_cast<double>(table.pieces) / (breaks[table.pieces] - start);
+  for (std::int64_t i = 0; i < count; ++i) {
+    double guess = (x[i] - start) * inverse_step;
+    guess = guess > 0.0 ? guess : 0.0;  // NaN too: it goes to the first piece and makes a NaN there
+    guess = guess < last ? guess : last;
+    const auto e = static_cast<std::int64_t>(guess);
+    const double a = breaks[e], b = breaks[e + 1];
+    // Rounding can miss by one piece: the breaks themselves decide.
+    const std::int64_t up = (x[i] >= b) & (e < table.pieces - 1);
+    const std::int64_t down = (x[i] < a) & (e > 0);
+    piece[i] = e + up - down;
+    local[i] = (2.0 * x[i] - a - b) * inverse_step - 2.0 * static_cast<double>(up - down);
+  }
+}
+
+template <class T>
+void locate_bisection(const BasisTable<T>& table, const double* x, std::int64_t count, std::int64_t* piece,
+                      double* local) {
+  const double* breaks = table.breaks;
+  for (std::int64_t i = 0; i < count; ++i) piece[i] = 0;
+  for (std::int64_t length = table.pieces; length > 1;) {
+    const std::int64_t half = length / 2;
+    for (std::int64_t i = 0; i < count; ++i) piece[i] += breaks[piece[i] + half] <= x[i] ? half : 0;
+    length -= half;
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    const double a = breaks[piece[i]], b = breaks[piece[i] + 1];
+    local[i] = (2.0 * x[i] - a - b) / (b - a);
+  }
+}
+
+template <class T>
+void locate_local(const BasisTable<T>& table, const double* x, std::int64_t count, std::int64_t* piece,
+                  double* local) {
+  if (table.uniform) {
+    locate_uniform(table, x, count, piece, local);
+  } else {
+    locate_bisection(table, x, count, piece, local);
+  }
+}
+
 template <class T>
 void locate(const BasisTable<T>& table, const T* x, std::int64_t count, std::int64_t* piece) {
-  const double* breaks = table.breaks;
-  const std::int64_t last = table.pieces - 1;
-  const double inverse_step = static_cast<double>(table.pieces) / (breaks[table.pieces] - breaks[0]);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const double xi = static_cast<double>(x[i]);
-    std::int64_t e;
-    if (table.uniform) {
-      const double guess = (xi - breaks[0]) * inverse_step;
-      e = guess <= 0.0 ? 0 : (guess >= static_cast<double>(last) ? last : static_cast<std::int64_t>(guess));
-      if (e < last && xi >= breaks[e + 1]) ++e;
-      if (e > 0 && xi < breaks[e]) --e;
-    } else {
-      std::int64_t low = 0, high = last;
-      while (low < high) {
-        const std::int64_t middle = (low + high + 1) / 2;
-        if (breaks[middle] <= xi) {
-          low = middle;
-        } else {
-          high = middle - 1;
-        }
-      }
-      e = low;
-    }
-    piece[i] = e;
+  constexpr std::int64_t chunk = 64;
+  double given[chunk], local[chunk];
+  for (std::int64_t start = 0; start < count; start += chunk) {
+    const std::int64_t length = count - start < chunk ? count - start : chunk;
+    for (std::int64_t i = 0; i < length; ++i) given[i] = static_cast<double>(x[start + i]);
+    locate_local(table, given, length, piece + start, local);
   }
 }
 

@@ -1,125 +1,83 @@
-// Contractions of factors with bases: evaluation of CP models at points.
+// Contractions of factors with bases: evaluation of CP models at points, u(x) = sum_m prod_d sum_i N_i(x_d) F_d[i][m].
+//
+// Two families: few points go straight from the factors (contract_direct.hpp); many points from factors that were
+// prepared once per call, a block of points at a time (contract_blocks.hpp). evaluate.hpp chooses.
 #pragma once
 
 #include <cstdint>
 
 #include "inntd/basis.hpp"
+#include "inntd/simd.hpp"
 
 namespace inntd {
+
+// How a prepared axis holds its factor; modes are padded with zeros to whole blocks of 64 bytes.
+enum class AxisForm {
+  rows,   // the factor, with width - 1 more rows on a periodic axis so that nothing wraps. Each point tabulates its
+          // basis functions and adds up `width` rows.
+  pieces  // polynomial coefficients of the factor on each piece: Horner's rule over degree + 1 rows. Fewer operations
+          // where width > degree + 1, but several times the memory.
+};
 
 // One axis of a CP model as the kernels see it.
 template <class T>
 struct CpAxis {
   BasisTable<T> table;
-  const T* factor;  // (table.size, modes)
+  const T* factor;                // (table.size, modes)
+  AxisForm form = AxisForm::rows;
+  T* prepared = nullptr;          // rows: (rows, padded modes); pieces: (pieces, degree + 1, padded modes)
+  T* polynomials = nullptr;       // rows: the table's coefficients, (kinds, degree + 1, padded width)
+  std::int64_t padded_width = 0;  // rows: `width` rounded up to a vector of 16, 32 or whole blocks of 64 bytes
 };
+
+// Memory of one thread for the blocked kernels. All pointers are aligned to 64 bytes.
+template <class T>
+struct CpWorkspace {
+  double* x;            // (kPointBlock)
+  double* local;        // (kPointBlock)
+  std::int64_t* piece;  // (kPointBlock)
+  const T** source;     // (dimension, kPointBlock): first row of each point
+  T* xi;                // (dimension, kPointBlock): coordinate in the piece, -1..1
+  T* scale;             // (dimension, kPointBlock): d xi / d x
+  T* weights;           // (dimension, orders, kPointBlock, padded width of the axis, at most `weight_width`)
+  std::int64_t weight_width;
+  T* totals;  // (kPointBlock, 2 dimension + 1) blocks
+  T* rows;    // (dimension, 3, kMaxBlocksAtOnce) blocks
+};
+
+constexpr std::int64_t kPointBlock = 32;
 
 template <class T>
 struct ContractKernels {
-  // Points [begin, end) straight from the factors. `scratch` holds (3 axes + 2) modes + 3 width scalars.
-  void (*values)(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points, std::int64_t begin,
-                 std::int64_t end, T* out, T* scratch);
-  void (*jet)(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points, std::int64_t begin,
-              std::int64_t end, T* out, T* gradient, T* second, T* scratch);
+  // Points [begin, end) straight from the factors. `scratch` holds (3 dimension + 2) modes + 3 width scalars.
+  void (*direct_values)(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+                        std::int64_t begin, std::int64_t end, T* out, T* scratch);
+  void (*direct_jet)(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+                     std::int64_t begin, std::int64_t end, T* out, T* gradient, T* second, T* scratch);
+  // Fills axis.prepared, rows or pieces [begin, end).
+  void (*prepare)(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begin, std::int64_t end);
+  // Points [begin, end) from prepared axes.
+  void (*block_values)(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+                       std::int64_t begin, std::int64_t end, T* out, const CpWorkspace<T>& workspace);
+  void (*block_jet)(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+                    std::int64_t begin, std::int64_t end, T* out, T* gradient, T* second,
+                    const CpWorkspace<T>& workspace);
 };
 
+}  // namespace inntd
+
 #ifdef INNTD_KERNEL_SOURCE
+#include "inntd/contract_blocks.hpp"
+#include "inntd/contract_direct.hpp"
+
+namespace inntd {
 namespace {
-
-// Sum with independent partial sums: without -ffast-math a plain sum cannot use SIMD.
-template <class T>
-T sum_modes(const T* x, std::int64_t count) {
-  constexpr int lanes = 16;
-  T partial[lanes] = {};
-  std::int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    for (int j = 0; j < lanes; ++j) partial[j] += x[i + j];
-  }
-  T sum = T(0);
-  for (; i < count; ++i) sum += x[i];
-  for (int j = 0; j < lanes; ++j) sum += partial[j];
-  return sum;
-}
-
-// The order-th derivative of an axis' functions at x, for every mode: row (modes).
-template <class T>
-void evaluate_axis(const CpAxis<T>& axis, std::int64_t modes, T x, std::int64_t piece, int order, T* weights, T* row) {
-  const BasisTable<T>& table = axis.table;
-  tabulate(table, &x, &piece, 1, order, weights);
-  for (std::int64_t m = 0; m < modes; ++m) row[m] = T(0);
-  std::int64_t index = table.first[piece];
-  for (int k = 0; k < table.width; ++k, ++index) {
-    while (index >= table.size) index -= table.size;
-    const T weight = weights[k];
-    const T* source = axis.factor + index * modes;
-    for (std::int64_t m = 0; m < modes; ++m) row[m] += weight * source[m];
-  }
-}
-
-template <class T>
-void direct_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
-                   std::int64_t begin, std::int64_t end, T* out, T* scratch) {
-  T* product = scratch;
-  T* row = product + modes;
-  T* weights = row + modes;
-  for (std::int64_t i = begin; i < end; ++i) {
-    for (std::int64_t m = 0; m < modes; ++m) product[m] = T(1);
-    for (std::int64_t d = 0; d < dimension; ++d) {
-      const T x = points[i * dimension + d];
-      std::int64_t piece;
-      locate(axes[d].table, &x, 1, &piece);
-      evaluate_axis(axes[d], modes, x, piece, 0, weights, row);
-      for (std::int64_t m = 0; m < modes; ++m) product[m] *= row[m];
-    }
-    out[i] = sum_modes(product, modes);
-  }
-}
-
-// Products over all axes but one come from prefixes and suffixes: a division would give NaN at a zero factor.
-template <class T>
-void direct_jet(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points, std::int64_t begin,
-                std::int64_t end, T* out, T* gradient, T* second, T* scratch) {
-  T* rows = scratch;  // (dimension, 3, modes)
-  T* product = rows + 3 * dimension * modes;
-  T* term = product + modes;
-  T* weights = term + modes;
-  for (std::int64_t i = begin; i < end; ++i) {
-    for (std::int64_t d = 0; d < dimension; ++d) {
-      const T x = points[i * dimension + d];
-      std::int64_t piece;
-      locate(axes[d].table, &x, 1, &piece);
-      for (int order = 0; order < 3; ++order) {
-        evaluate_axis(axes[d], modes, x, piece, order, weights, rows + (3 * d + order) * modes);
-      }
-    }
-    for (std::int64_t m = 0; m < modes; ++m) product[m] = T(1);
-    for (std::int64_t d = 0; d < dimension; ++d) {  // derivatives times the prefix
-      T* f = rows + 3 * d * modes;
-      for (std::int64_t m = 0; m < modes; ++m) {
-        f[modes + m] *= product[m];
-        f[2 * modes + m] *= product[m];
-        product[m] *= f[m];
-      }
-    }
-    out[i] = sum_modes(product, modes);
-    for (std::int64_t m = 0; m < modes; ++m) product[m] = T(1);
-    for (std::int64_t d = dimension - 1; d >= 0; --d) {  // times the suffix
-      const T* f = rows + 3 * d * modes;
-      for (std::int64_t m = 0; m < modes; ++m) term[m] = f[modes + m] * product[m];
-      gradient[i * dimension + d] = sum_modes(term, modes);
-      for (std::int64_t m = 0; m < modes; ++m) term[m] = f[2 * modes + m] * product[m];
-      second[i * dimension + d] = sum_modes(term, modes);
-      for (std::int64_t m = 0; m < modes; ++m) product[m] *= f[m];
-    }
-  }
-}
 
 template <class T>
 constexpr ContractKernels<T> make_contract_kernels() {
-  return {&direct_values<T>, &direct_jet<T>};
+  return {&direct_values<T>, &direct_jet<T>, &prepare_axis<T>, &block_values<T>, &block_jet<T>};
 }
 
 }  // namespace
-#endif
-
 }  // namespace inntd
+#endif

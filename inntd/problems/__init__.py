@@ -1,0 +1,46 @@
+"""The physics, stated once: unknowns, weak and strong forms, conditions, problem files."""
+
+from inntd.problems.conditions import Condition, Dirichlet
+from inntd.problems.expression import (
+    diff,
+    div,
+    dot,
+    dt,
+    grad,
+    indicator,
+    inner,
+    laplacian,
+    test_function,
+    unknown,
+)
+from inntd.problems.problem import Problem
+from inntd.problems.separate import (
+    AxisForm,
+    AxisFunction,
+    BilinearTerm,
+    LinearTerm,
+    LoadForm,
+    SeparatedFunction,
+)
+
+__all__ = [
+    "AxisForm",
+    "AxisFunction",
+    "BilinearTerm",
+    "Condition",
+    "Dirichlet",
+    "LinearTerm",
+    "LoadForm",
+    "Problem",
+    "SeparatedFunction",
+    "diff",
+    "div",
+    "dot",
+    "dt",
+    "grad",
+    "indicator",
+    "inner",
+    "laplacian",
+    "test_function",
+    "unknown",
+]

@@ -1,0 +1,198 @@
+"""Sums of products of one-dimensional functions, and how to add, multiply and differentiate them.
+
+A term is a number times a derivative of the unknown (or nothing), times a derivative of the test function (or nothing),
+times one function per axis. Sums are dictionaries from all of that to the number, so equal terms merge as they meet.
+Every operation costs time linear in the factors that are not constant; nothing is ever expanded inside one axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+import sympy
+
+from inntd.axes import Axis
+
+#: Stands for the coordinate in every one-dimensional function, so that equal functions of different axes are equal.
+COORDINATE = sympy.Symbol("ξ", real=True)
+
+#: More terms than this are refused: they stand for a product of sums that no solver could handle.
+MAX_TERMS = 20_000
+
+Index: TypeAlias = "tuple[tuple[int, int], ...]"  # (position of the axis, order of the derivative), sorted
+Factors: TypeAlias = "frozenset[tuple[int, sympy.Expr]]"  # (position of the axis, function of COORDINATE)
+Key: TypeAlias = "tuple[Index | None, Index | None, Factors]"  # unknown, test function, coefficient
+Terms: TypeAlias = "dict[Key, float]"
+
+NOTHING: Factors = frozenset()
+_JUMPS = (sympy.DiracDelta, sympy.Derivative, sympy.Subs)
+
+
+class SeparationError(ValueError):
+    """An expression does not factor by axis."""
+
+
+class LinearityError(ValueError):
+    """A product holds the unknown or the test function more than once."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(role)
+        self.role = role
+
+
+class Algebra:
+    """Arithmetic of separated sums over a list of axes, with a cache of one-dimensional results."""
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self.axes = tuple(axes)
+        self.space = [i for i, axis in enumerate(self.axes) if axis.kind == "space"]
+        self.time = [i for i, axis in enumerate(self.axes) if axis.kind == "time"]
+        self._numbers: dict[sympy.Expr, float] = {}
+        self._normal: dict[sympy.Expr, tuple[float, sympy.Expr | None]] = {}
+        self._products: dict[tuple[sympy.Expr, sympy.Expr], tuple[float, sympy.Expr | None]] = {}
+        self._slopes: dict[sympy.Expr, tuple[float, sympy.Expr | None]] = {}
+
+    def number(self, expression: sympy.Expr) -> float:
+        """Return a constant expression as a finite float."""
+        known = self._numbers.get(expression)
+        if known is None:
+            try:
+                known = float(expression if expression.is_Rational else expression.evalf(20))
+            except (TypeError, OverflowError):
+                raise ValueError(f"{expression} must be a real number, but it is not") from None
+            if not math.isfinite(known):
+                raise ValueError(f"{expression} must be a finite number, got {known}")
+            self._numbers[expression] = known
+        return known
+
+    def normal(self, function: sympy.Expr) -> tuple[float, sympy.Expr | None]:
+        """Split a function of COORDINATE into a number and the rest, None for a constant."""
+        known = self._normal.get(function)
+        if known is None:
+            if not function.has(COORDINATE):
+                known = self.number(function), None
+            elif function.is_Mul:
+                constant, rest = function.as_independent(COORDINATE, as_Add=False)
+                known = self.number(constant), rest
+            else:
+                known = 1.0, function
+            self._normal[function] = known
+        return known
+
+    def term(self, axis: int, function: sympy.Expr) -> Terms:
+        """Return one function of one axis as a sum."""
+        number, rest = self.normal(function)
+        if number == 0.0:
+            return {}
+        return {(None, None, NOTHING if rest is None else frozenset([(axis, rest)])): number}
+
+    @staticmethod
+    def add(sums: Iterable[Terms]) -> Terms:
+        """Add sums; what cancels to round-off disappears."""
+        result: Terms = {}
+        for terms in sums:
+            for key, number in terms.items():
+                old = result.get(key)
+                if old is None:
+                    result[key] = number
+                elif abs(old + number) <= 1e-14 * max(abs(old), abs(number)):
+                    del result[key]
+                else:
+                    result[key] = old + number
+        return result
+
+    @staticmethod
+    def scale(terms: Terms, number: float) -> Terms:
+        """Multiply a sum by a number."""
+        return {key: number * value for key, value in terms.items()} if number else {}
+
+    def multiply(self, left: Terms, right: Terms) -> Terms:
+        """Multiply two sums."""
+        if len(left) * len(right) > MAX_TERMS:
+            raise SeparationError(
+                f"a product of sums expands to {len(left) * len(right)} separated terms, more than {MAX_TERMS}"
+            )
+        return self.add(self._pair(*a, *b) for a in left.items() for b in right.items())
+
+    def _pair(self, key: Key, number: float, other_key: Key, other_number: float) -> Terms:
+        if key[0] is not None and other_key[0] is not None:
+            raise LinearityError("unknown")
+        if key[1] is not None and other_key[1] is not None:
+            raise LinearityError("test function")
+        factor, factors = self._join(key[2], other_key[2])
+        trial = key[0] if other_key[0] is None else other_key[0]
+        test = key[1] if other_key[1] is None else other_key[1]
+        value = number * other_number * factor
+        return {(trial, test, factors): value} if value else {}
+
+    def _join(self, left: Factors, right: Factors) -> tuple[float, Factors]:
+        if not left or not right:
+            return 1.0, left or right
+        number, functions = 1.0, dict(left)
+        for axis, function in right:
+            mine = functions.pop(axis, None)
+            if mine is not None:
+                extra, product = self._product(mine, function)
+                number *= extra
+            else:
+                product = function
+            if product is not None:
+                functions[axis] = product
+        return number, frozenset(functions.items())
+
+    def _product(self, a: sympy.Expr, b: sympy.Expr) -> tuple[float, sympy.Expr | None]:
+        known = self._products.get((a, b))
+        if known is None:
+            known = self._products[a, b] = self.normal(a * b)
+        return known
+
+    def differentiate(self, terms: Terms, axis: int) -> Terms:
+        """Differentiate a sum in one axis by the product rule."""
+        pieces: list[Terms] = []
+        for (trial, test, factors), number in terms.items():
+            if trial is not None:
+                pieces.append({(raised(trial, axis), test, factors): number})
+            if test is not None:
+                pieces.append({(trial, raised(test, axis), factors): number})
+            pieces.append(self.differentiate_factor((trial, test, factors), number, axis))
+        return self.add(pieces)
+
+    def differentiate_factor(self, key: Key, number: float, axis: int) -> Terms:
+        """Differentiate only the coefficient of one term."""
+        trial, test, factors = key
+        for entry in factors:
+            if entry[0] == axis:
+                extra, slope = self._slope(entry[1], axis)
+                rest = factors - {entry}
+                joined = rest if slope is None else rest | {(axis, slope)}
+                return {(trial, test, joined): number * extra} if extra else {}
+        return {}
+
+    def _slope(self, function: sympy.Expr, axis: int) -> tuple[float, sympy.Expr | None]:
+        known = self._slopes.get(function)
+        if known is None:
+            shown = function.xreplace({COORDINATE: self.axes[axis]._sympy_()})
+            try:
+                derivative = function.diff(COORDINATE)
+            except ValueError:
+                raise ValueError(_no_derivative(shown, self.axes[axis].name)) from None
+            if derivative.has(*_JUMPS):
+                raise ValueError(_no_derivative(shown, self.axes[axis].name))
+            known = self._slopes[function] = self.normal(derivative)
+        return known
+
+
+def _no_derivative(shown: sympy.Expr, axis: str) -> str:
+    return (
+        f"the factor {shown} is differentiated in {axis}, but it jumps and has no derivative there; "
+        "keep it outside of diff, grad and laplacian, or write div(k*grad(u)) or the weak form"
+    )
+
+
+def raised(index: Index, axis: int, by: int = 1) -> Index:
+    """Return a multi-index with one order changed."""
+    orders = dict(index)
+    orders[axis] = orders.get(axis, 0) + by
+    return tuple(sorted((i, order) for i, order in orders.items() if order))

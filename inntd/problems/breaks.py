@@ -1,0 +1,67 @@
+"""Where a function of one coordinate jumps or has a kink: quadrature splits its elements there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import sympy
+from scipy.optimize import brentq
+from sympy.core.relational import Relational
+
+from inntd.problems.algebra import COORDINATE
+
+_SAMPLES = 2049
+_KINKS = (sympy.Abs, sympy.sign, sympy.Heaviside)
+
+
+def breaks(function: sympy.Expr, domain: tuple[float, float]) -> tuple[float, ...]:
+    """Return the sorted break points strictly inside the domain.
+
+    Parameters
+    ----------
+    function
+        An expression in the coordinate; relations, `Abs`, `sign`, `Heaviside`, `Max` and `Min` in it make breaks.
+    domain
+        The ends of the axis.
+    """
+    start, end = domain
+    found: set[float] = set()
+    for switch in _switches(function):
+        found.update(point for point in _zeros(switch, start, end) if start < point < end)
+    return tuple(sorted(found))
+
+
+def _switches(function: sympy.Expr) -> Iterator[sympy.Expr]:
+    """Yield the expressions at whose zeros the function switches."""
+    if not function.has(Relational, sympy.Max, sympy.Min, *_KINKS):
+        return
+    for node in sympy.preorder_traversal(function):
+        if isinstance(node, Relational):
+            yield node.lhs - node.rhs
+        elif isinstance(node, _KINKS):
+            yield node.args[0]
+        elif isinstance(node, (sympy.Max, sympy.Min)):
+            for i, one in enumerate(node.args):
+                yield from (one - other for other in node.args[:i])
+
+
+def _zeros(switch: sympy.Expr, start: float, end: float) -> list[float]:
+    if not switch.has(COORDINATE):
+        return []
+    polynomial = switch.as_poly(COORDINATE) if switch.is_polynomial(COORDINATE) else None
+    if polynomial is not None and polynomial.degree() == 1:
+        slope, offset = polynomial.all_coeffs()
+        return [float(-offset / slope)]
+    return _sign_changes(switch, start, end)
+
+
+def _sign_changes(switch: sympy.Expr, start: float, end: float) -> list[float]:
+    compiled = sympy.lambdify(COORDINATE, switch, "numpy")
+    points = np.linspace(start, end, _SAMPLES)
+    with np.errstate(all="ignore"):
+        values = np.broadcast_to(np.asarray(compiled(points), dtype=np.float64), points.shape)
+    zeros = [float(point) for point, value in zip(points, values, strict=True) if value == 0.0]
+    accuracy = 1e-15 * max(abs(start), abs(end))
+    between = np.flatnonzero(values[:-1] * values[1:] < 0)
+    return zeros + [float(brentq(compiled, points[i], points[i + 1], xtol=accuracy)) for i in between]

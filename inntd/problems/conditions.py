@@ -1,0 +1,233 @@
+"""Dirichlet and initial conditions on whole faces, and whether they agree where faces meet."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+
+from inntd.axes import Axis, Face
+from inntd.problems.algebra import SeparationError
+from inntd.problems.expand import Separator, shorten
+from inntd.problems.fields import Unknown, expression_of, fields_in
+from inntd.problems.indicator import Indicator
+from inntd.problems.separate import Array, Assembler, SeparatedFunction
+
+#: Values of two conditions may differ by this much, relative to their size, where their faces meet.
+TOLERANCE = 1e-9
+_SAMPLES = 8
+_CHUNK = 2_000_000  # numbers held at once while conditions are compared
+
+
+@dataclass(frozen=True)
+class Dirichlet:
+    """The unknown equals a separated function on some faces."""
+
+    faces: tuple[Face, ...]
+    value: SeparatedFunction
+
+    @property
+    def homogeneous(self) -> bool:
+        """Tell whether the value is zero."""
+        return not self.value.terms
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """`u.on(...) == value` as written; :class:`inntd.Problem` checks and separates it."""
+
+    unknown: Unknown
+    faces: tuple[Face, ...]
+    value: sympy.Expr
+
+    def __str__(self) -> str:
+        return f"{self.unknown.name} = {shorten(self.value)} on {shown_faces(self.faces)}"
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"the condition {self} has no truth value; put it into Problem(conditions=[...])")
+
+
+class Trace:
+    """An unknown restricted to whole faces; `trace == value` makes a condition."""
+
+    __hash__ = None  # type: ignore[assignment]
+    __array_ufunc__ = None
+
+    def __init__(self, unknown: Unknown, faces: tuple[Face, ...]) -> None:
+        self.unknown, self.faces = unknown, faces
+
+    def __eq__(self, value: object) -> Condition:  # type: ignore[override]
+        """Return the condition that the unknown equals a number or a SymPy expression on these faces."""
+        expression = expression_of(value, f"the value of {self!r}")
+        if expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
+            raise ValueError(f"the value of {self!r} must be finite, got {expression}")
+        if fields_in(expression):
+            raise ValueError(f"the value of {self!r} must not contain unknowns or test functions, got {expression}")
+        return Condition(self.unknown, self.faces, expression)
+
+    def __ne__(self, value: object) -> bool:
+        raise TypeError(f"a condition is written {self!r} == value, not !=")
+
+    def __repr__(self) -> str:
+        return f"{self.unknown.name} on {shown_faces(self.faces)}"
+
+
+def shown_faces(faces: Sequence[Face]) -> str:
+    """Return the names of faces; many are summarised."""
+    names = [f"{face.axis.name}.{face.side}" for face in faces]
+    return ", ".join(names if len(names) <= 8 else [*names[:3], f"… ({len(names)} faces in all)", names[-1]])
+
+
+def faces_of(unknown: Unknown, where: Sequence[Any]) -> tuple[Face, ...]:
+    """Return the faces named by axes, faces or `"boundary"`."""
+    if not where:
+        raise ValueError(f"{unknown.name}.on() needs axes, faces such as x.start, or 'boundary', got nothing")
+    faces: dict[tuple[int, str], Face] = {}
+    for item in where:
+        for face in _named(unknown, item):
+            faces.setdefault((id(face.axis), face.side), face)
+    return tuple(faces.values())
+
+
+def _named(unknown: Unknown, item: Any) -> list[Face]:
+    if isinstance(item, str):
+        if item != "boundary":
+            raise ValueError(f"a set of faces is called 'boundary'; got {item!r}, give axes or faces such as x.start")
+        axes = [axis for axis in unknown.axes if axis.kind == "space" and not axis.periodic]
+        if not axes:
+            raise ValueError(f"{unknown.name} has no boundary: none of its axes is of kind 'space' and not periodic")
+        return [face for axis in axes for face in (axis.start, axis.end)]
+    if isinstance(item, Axis):
+        _check_axis(unknown, item)
+        return [item.start, item.end]
+    if isinstance(item, Face):
+        _check_axis(unknown, item.axis)
+        return [item]
+    raise TypeError(f"{unknown.name}.on() takes axes, faces such as x.start, or 'boundary', got {item!r}")
+
+
+def face_at(unknown: Unknown, point: Mapping[str, Any]) -> Face:
+    """Return the face named by `u.at(t=0)`."""
+    shown = ", ".join(f"{name}={value}" for name, value in point.items())
+    if not point:
+        raise ValueError(f"{unknown.name}.at() needs one axis and one of its ends, such as t=0, got nothing")
+    if len(point) > 1:
+        raise ValueError(
+            f"{unknown.name}.at({shown}) is a part of a face; conditions hold on whole faces: fix one axis only"
+        )
+    ((name, value),) = point.items()
+    axes = {axis.name: axis for axis in unknown.axes}
+    if name not in axes:
+        raise ValueError(f"{unknown.name}.at({shown}): no axis is called {name!r}, the axes are {', '.join(axes)}")
+    axis = axes[name]
+    _check_axis(unknown, axis)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{unknown.name}.at({shown}): {name} must be a number, got {value!r}") from None
+    start, end = axis.domain
+    small = 1e-12 * (end - start)
+    for bound, face in ((start, axis.start), (end, axis.end)):
+        if abs(number - bound) <= small:
+            return face
+    raise ValueError(
+        f"{unknown.name}.at({shown}): {name} must be an end of its axis, {start:g} or {end:g}, got {number:g}"
+    )
+
+
+def _check_axis(unknown: Unknown, axis: Axis) -> None:
+    if not any(axis is own for own in unknown.axes):
+        names = ", ".join(own.name for own in unknown.axes)
+        raise ValueError(f"the axis {axis.name} must be one of the axes of {unknown.name} ({names})")
+    if axis.periodic:
+        raise ValueError(f"the axis {axis.name} is periodic: it has no faces, so no condition can stand there")
+    if axis.discrete:
+        raise ValueError(f"the axis {axis.name} is discrete: it has no faces, so no condition can stand there")
+
+
+def check_whole_faces(condition: Condition, separator: Separator) -> None:
+    """Refuse values that switch with the position: they would hold on a part of a face."""
+    for part in condition.value.atoms(Indicator):
+        places = [i for i in separator.scope(part).axes if separator.axes[i].kind == "space"]
+        if places:
+            raise ValueError(
+                f"the condition {condition} holds on a part of a face only, because of {part}; "
+                "conditions hold on whole faces: make the value continuous"
+            )
+
+
+def separate_condition(condition: Condition, separator: Separator, assembler: Assembler) -> list[Dirichlet]:
+    """Return a condition with its value as a separated function.
+
+    A value that separates only once the fixed coordinate has its number, such as sqrt(x**2 + y**2) on x = 0, becomes
+    one condition per face.
+    """
+    try:
+        try:
+            return [Dirichlet(condition.faces, assembler.separated(separator.terms(condition.value)))]
+        except SeparationError:
+            return [_on_face(face, condition.value, separator, assembler) for face in condition.faces]
+    except ValueError as error:
+        raise type(error)(f"condition {condition}: {error}") from None
+
+
+def _on_face(face: Face, value: sympy.Expr, separator: Separator, assembler: Assembler) -> Dirichlet:
+    position = exact_number(face.axis.domain[0 if face.side == "start" else 1])
+    restricted = value.xreplace({s: position for s in value.free_symbols if s.name == face.axis.name})
+    return Dirichlet((face,), assembler.separated(separator.terms(restricted)))
+
+
+def exact_number(value: float) -> sympy.Expr:
+    """Return a float as an integer where it is one."""
+    return sympy.Integer(int(value)) if value.is_integer() else sympy.Float(value)
+
+
+def check_agreement(conditions: Sequence[Dirichlet]) -> None:
+    """Refuse conditions with different values where their faces meet, found on sample points of the shared edges.
+
+    Raises
+    ------
+    ValueError
+        Two values differ; names the faces, the place and the values.
+    """
+    distinct: dict[Any, list[Face]] = {}
+    for condition in conditions:
+        distinct.setdefault(condition.value, []).extend(condition.faces)
+    for (value, faces), (other, other_faces) in itertools.combinations(distinct.items(), 2):
+        pairs = [(a, b) for a in faces for b in other_faces if a.axis is not b.axis or a.side == b.side]
+        chunk = max(1, _CHUNK // (_SAMPLES * len(value.axes)))
+        for first in range(0, len(pairs), chunk):
+            _compare(value, other, pairs[first : first + chunk])
+
+
+def _compare(value: SeparatedFunction, other: SeparatedFunction, pairs: Sequence[tuple[Face, Face]]) -> None:
+    points = _edge_points(value.axes, pairs)
+    left, right = value(points), other(points)
+    scale = max(1e-300, float(np.max(np.abs(left))), float(np.max(np.abs(right))))
+    worst = int(np.argmax(np.abs(left - right)))
+    if abs(left[worst] - right[worst]) > TOLERANCE * scale:
+        a, b = pairs[worst // _SAMPLES]
+        names = f"{a.axis.name}.{a.side} and {b.axis.name}.{b.side}" if a.axis is not b.axis else shown_faces([a])
+        where = ", ".join(f"{axis.name}={x:.6g}" for axis, x in zip(value.axes, points[worst], strict=True))
+        raise ValueError(
+            f"conditions contradict each other on {names}: at {shorten(where)} one demands {left[worst]:.6g}, "
+            f"the other {right[worst]:.6g}; values must agree where faces meet"
+        )
+
+
+def _edge_points(axes: Sequence[Axis], pairs: Sequence[tuple[Face, Face]]) -> Array:
+    """Return sample points on the intersections of pairs of faces, shape (pairs * samples, D)."""
+    position = {id(axis): i for i, axis in enumerate(axes)}
+    start = np.array([axis.domain[0] for axis in axes])
+    end = np.array([axis.domain[1] for axis in axes])
+    random = np.random.default_rng(0).random((_SAMPLES, len(axes)))
+    points = np.tile(start + (end - start) * random, (len(pairs), 1))
+    for i, pair in enumerate(pairs):
+        for face in pair:
+            side = face.axis.domain[0 if face.side == "start" else 1]
+            points[i * _SAMPLES : (i + 1) * _SAMPLES, position[id(face.axis)]] = side
+    return points

@@ -1,0 +1,158 @@
+"""From a SymPy expression to a separated sum: the walk over the expression, exact at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import sympy
+from sympy.core.function import AppliedUndef
+
+from inntd.axes import Axis
+from inntd.problems import calculus, functions
+from inntd.problems.algebra import COORDINATE, NOTHING, Algebra, LinearityError, SeparationError, Terms
+from inntd.problems.fields import FieldSymbol, Unknown
+from inntd.problems.operators import Components, Gradient, Operator
+
+_NO = frozenset[int]()
+_NOT_FUNCTIONS = (
+    AppliedUndef,
+    sympy.Derivative,
+    sympy.Integral,
+    sympy.Subs,
+    sympy.Sum,
+    sympy.Product,
+    sympy.DiracDelta,
+)
+
+
+class Scope(NamedTuple):
+    """What an expression depends on."""
+
+    axes: frozenset[int]
+    fields: bool  # holds an unknown or a test function
+    plain: bool  # holds neither fields nor differential operators: a function of the coordinates
+
+
+class Separator(Algebra):
+    """Turns SymPy expressions over some axes into separated sums."""
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        super().__init__(axes)
+        self._position = {axis.name: i for i, axis in enumerate(self.axes)}
+        self._scopes: dict[sympy.Basic, Scope] = {}
+        self._memo: dict[sympy.Expr, Terms] = {}
+        self._one_dimensional: dict[sympy.Expr, sympy.Expr] = {}
+
+    def scope(self, expression: sympy.Basic) -> Scope:
+        """Return what an expression depends on, refusing what is no function of the axes."""
+        known = self._scopes.get(expression)
+        if known is None:
+            known = self._scopes[expression] = self._find_scope(expression)
+        return known
+
+    def _find_scope(self, expression: sympy.Basic) -> Scope:
+        if isinstance(expression, FieldSymbol):
+            return Scope(_NO, True, False)
+        if isinstance(expression, sympy.Symbol):
+            return Scope(frozenset([self._position[expression.name]]), False, True)
+        if not expression.args:
+            return Scope(_NO, False, True)
+        if isinstance(expression, _NOT_FUNCTIONS):
+            raise ValueError(f"{expression} is no function that can be computed; use diff, named functions, indicator")
+        parts = [self.scope(argument) for argument in expression.args]
+        own = not isinstance(expression, (Operator, Gradient, Components))
+        return Scope(
+            _NO.union(*(part.axes for part in parts)),
+            any(part.fields for part in parts),
+            own and all(part.plain for part in parts),
+        )
+
+    def terms(self, expression: sympy.Expr) -> Terms:
+        """Return an expression as a sum of separated terms."""
+        known = self._memo.get(expression)
+        if known is None:
+            known = self._memo[expression] = self._expand(expression)
+        return known
+
+    def _expand(self, e: sympy.Expr) -> Terms:
+        scope = self.scope(e)
+        if scope.plain and not scope.axes:
+            number = self.number(e)
+            return {(None, None, NOTHING): number} if number else {}
+        if scope.plain and len(scope.axes) == 1:
+            return self.term(next(iter(scope.axes)), self.one_dimensional(e))
+        if isinstance(e, FieldSymbol):
+            return self._field(e)
+        if e.is_Add:
+            return self.add(self.terms(argument) for argument in e.args)
+        if e.is_Mul:
+            return self.product(e.args, e)
+        if isinstance(e, Operator):
+            return calculus.expand(self, e)
+        if scope.fields:
+            raise self.nonlinear(e)
+        return functions.expand(self, e)
+
+    def product(self, arguments: Sequence[sympy.Expr], whole: sympy.Expr) -> Terms:
+        """Multiply expressions; factors of a single axis are collected first, they stay one factor."""
+        by_axis: dict[int, list[sympy.Expr]] = {}
+        others: list[sympy.Expr] = []
+        for argument in arguments:
+            scope = self.scope(argument)
+            if scope.plain and len(scope.axes) == 1:
+                by_axis.setdefault(next(iter(scope.axes)), []).append(argument)
+            else:
+                others.append(argument)
+        result: Terms = {(None, None, NOTHING): 1.0}
+        for axis, group in by_axis.items():
+            result = self.multiply(result, self.term(axis, sympy.Mul(*map(self.one_dimensional, group))))
+        for argument in others:
+            result = self.multiply_in(whole, result, self.terms(argument))
+        return result
+
+    def multiply_in(self, whole: sympy.Expr, left: Terms, right: Terms) -> Terms:
+        """Multiply, naming the expression when the product is not linear or too long."""
+        try:
+            return self.multiply(left, right)
+        except LinearityError as error:
+            raise self.nonlinear(whole, error.role) from None
+        except SeparationError as error:
+            raise SeparationError(f"{error}: {shorten(whole)}; write it with fewer sums") from None
+
+    def one_dimensional(self, e: sympy.Expr) -> sympy.Expr:
+        """Return a function of one axis as a function of COORDINATE."""
+        known = self._one_dimensional.get(e)
+        if known is None:
+            known = e.xreplace(dict.fromkeys(e.free_symbols, COORDINATE))
+            self._one_dimensional[e] = known
+        return known
+
+    def _field(self, e: FieldSymbol) -> Terms:
+        index = tuple(sorted((self._position[symbol.name], order) for symbol, order in e.index))
+        if isinstance(e.field, Unknown):
+            return {(index, None, NOTHING): 1.0}
+        return {(None, index, NOTHING): 1.0}
+
+    def nonlinear(self, e: sympy.Expr, role: str | None = None) -> ValueError:
+        """Return the error for an expression in which a field stands more than once, or inside a function."""
+        found = sorted(e.atoms(FieldSymbol), key=str)
+        trial = any(isinstance(symbol.field, Unknown) for symbol in found)
+        if role is None:
+            role = "unknown" if trial else "test function"
+        names = sorted({s.field.name for s in found if isinstance(s.field, Unknown) == (role == "unknown")})
+        return ValueError(f"the problem must be linear in the {role} {' and '.join(names)}, got the term {shorten(e)}")
+
+    def inseparable(self, e: sympy.Expr) -> SeparationError:
+        """Return the error for a factor that couples several axes."""
+        names = ", ".join(self.axes[i].name for i in sorted(self.scope(e).axes))
+        return SeparationError(
+            f"the factor {shorten(e)} couples the axes {names} and does not factor by axis after expansion; "
+            "write it as a sum of products of functions of one axis each"
+        )
+
+
+def shorten(value: Any, length: int = 200) -> str:
+    """Return the text of an expression, cut in the middle when it is long."""
+    text = str(value)
+    return text if len(text) <= length else f"{text[: length // 2]} … {text[-length // 4 :]}"

@@ -1,0 +1,268 @@
+"""Unknowns and test functions: what a weak form is linear in, as atoms of SymPy expressions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import sympy
+
+from inntd.axes import Axis, Face
+from inntd.axes.symbolic import Symbolic
+
+if TYPE_CHECKING:
+    from inntd.problems.conditions import Trace
+
+# Two unknowns may share a name; SymPy compares atoms by value, so each gets a number of its own.
+_serial = itertools.count()
+
+
+class FieldSymbol(sympy.AtomicExpr):  # type: ignore[misc]
+    """A derivative of an unknown or a test function: the field and how often it is differentiated in which symbol."""
+
+    __slots__ = ("field", "index")
+    is_real = True
+
+    field: Unknown | TestFunction
+    index: tuple[tuple[sympy.Symbol, int], ...]
+
+    def __new__(cls, field: Unknown | TestFunction, index: tuple[tuple[sympy.Symbol, int], ...] = ()) -> FieldSymbol:
+        self: FieldSymbol = super().__new__(cls)
+        self.field, self.index = field, index
+        return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.field, self.index
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return self.field.serial, tuple((symbol.name, order) for symbol, order in self.index)
+
+    @property
+    def free_symbols(self) -> set[sympy.Symbol]:
+        """The symbols the field depends on: SymPy then knows that its derivatives are not zero."""
+        return {*self.field.symbols, *(symbol for symbol, _ in self.index)}
+
+    def diff(self, *symbols: Any, **assumptions: Any) -> sympy.Expr:
+        if len(symbols) == 1 and isinstance(symbols[0], sympy.Symbol):
+            return self._eval_derivative(symbols[0])
+        return super().diff(*symbols, **assumptions)
+
+    def _eval_derivative(self, symbol: sympy.Symbol) -> sympy.Expr:
+        if self.field.symbols and symbol not in self.field.symbols:
+            return sympy.S.Zero
+        orders = dict(self.index)
+        orders[symbol] = orders.get(symbol, 0) + 1
+        return FieldSymbol(self.field, tuple(sorted(orders.items(), key=lambda entry: entry[0].name)))
+
+    def _eval_derivative_n_times(self, symbol: sympy.Symbol, count: Any) -> sympy.Expr:
+        result: sympy.Expr = self
+        for _ in range(int(count)):
+            result = result.diff(symbol)
+        return result
+
+    def _sympystr(self, printer: Any) -> str:
+        text = self.field.name
+        for symbol, order in self.index:
+            text = f"diff({text}, {symbol})" if order == 1 else f"diff({text}, {symbol}, {order})"
+        return text
+
+    _sympyrepr = _sympystr
+
+
+class _Field(Symbolic):
+    """What unknowns and test functions share."""
+
+    name: str
+    symbols: tuple[sympy.Symbol, ...] = ()
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a string, got {name!r}")
+        if not name.isidentifier():
+            raise ValueError(f"name must be a word of letters, digits and underscores, got {name!r}")
+        self.name, self.serial = name, next(_serial)
+
+    def diff(self, axis: Any, order: Any = 1, *more: Any) -> sympy.Expr:
+        """Differentiate, as `sympy.diff` would call it: `u.diff(x)`, `u.diff(x, 2)`, `u.diff(x, y)`."""
+        if more or not isinstance(order, int):
+            return self._sympy_().diff(axis, order, *more)
+        return self._sympy_().diff(*[sympy.sympify(axis)] * order)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Unknown(_Field):
+    """The function that a problem is solved for; made by :func:`unknown`."""
+
+    def __init__(self, name: str, *axes: Axis) -> None:
+        super().__init__(name)
+        if not axes:
+            raise ValueError(f"unknown({name!r}) needs at least one axis, got none")
+        for axis in axes:
+            if not isinstance(axis, Axis):
+                raise TypeError(f"axes of the unknown {name} must be inntd.Axis objects, got {axis!r}")
+        names = [axis.name for axis in axes]
+        repeated = sorted({n for n in names if names.count(n) > 1})
+        if repeated:
+            raise ValueError(f"axes of the unknown {name} must have different names, got {', '.join(repeated)} twice")
+        if name in names:
+            raise ValueError(f"the unknown and one of its axes are both called {name!r}; rename one of them")
+        if sum(axis.kind == "time" for axis in axes) > 1:
+            raise ValueError(f"the unknown {name} has several axes of kind 'time'; one is allowed")
+        self.axes = axes
+        self.symbols = tuple(axis._sympy_() for axis in axes)
+        self._symbol = FieldSymbol(self)
+
+    def _sympy_(self) -> sympy.Expr:
+        return self._symbol
+
+    def on(self, *where: Axis | Face | str) -> Trace:
+        """Return the trace on whole faces; `u.on(...) == value` makes a Dirichlet condition.
+
+        Parameters
+        ----------
+        *where
+            Axes (both of their faces), faces (`x.start`, `y.end`), or `"boundary"`: all faces of the space axes that
+            are not periodic.
+
+        Raises
+        ------
+        ValueError
+            Nothing is named, the axis is not one of the unknown's, or it is periodic or discrete.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> x, y = it.Axis("x", 0, 1, elements=4), it.Axis("y", 0, 1, elements=4)
+        >>> u = it.unknown("u", x, y)
+        >>> print(u.on(x, y.start) == x._sympy_() * 2)
+        u = 2*x on x.start, x.end, y.start
+        """
+        from inntd.problems.conditions import Trace, faces_of
+
+        return Trace(self, faces_of(self, where))
+
+    def at(self, point: Mapping[str, float] | None = None, /, **fixed: float) -> Trace:
+        """Return the trace at one end of one axis: `u.at(t=0) == 0` is an initial condition.
+
+        Raises
+        ------
+        ValueError
+            Several axes (a corner or an edge is part of a face), an unknown axis, or a value that is not an end of it.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> x, t = it.Axis("x", 0, 1, elements=4), it.Axis("t", 0, 1, elements=4, kind="time")
+        >>> u = it.unknown("u", x, t)
+        >>> print(u.at(t=0) == 0)
+        u = 0 on t.start
+        """
+        from inntd.problems.conditions import Trace, face_at
+
+        return Trace(self, (face_at(self, {**(point or {}), **fixed}),))
+
+    def __repr__(self) -> str:
+        return f"unknown({self.name!r}, {', '.join(axis.name for axis in self.axes)})"
+
+
+class TestFunction(_Field):
+    """The test function of a weak form, over the axes of the unknown it meets there; made by :func:`test_function`."""
+
+    __test__ = False  # not a pytest class, whatever its name
+
+    def __init__(self, name: str = "v") -> None:
+        super().__init__(name)
+        self._symbol = FieldSymbol(self)
+
+    def _sympy_(self) -> sympy.Expr:
+        return self._symbol
+
+    def __repr__(self) -> str:
+        return f"test_function({self.name!r})"
+
+
+def unknown(name: str, *axes: Axis) -> Unknown:
+    """Declare the function to solve for.
+
+    Parameters
+    ----------
+    name
+        How it is printed, a word.
+    *axes
+        The axes it depends on, with different names, at most one of kind `"time"`.
+
+    Returns
+    -------
+    Unknown
+        Mixes with SymPy expressions; `u.on(...)` and `u.at(...)` make conditions.
+
+    Raises
+    ------
+    TypeError
+        Something is not an :class:`inntd.Axis`.
+    ValueError
+        No axis, repeated names, several time axes.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> x = it.Axis("x", 0, 1, elements=4)
+    >>> u = it.unknown("u", x)
+    >>> 2 * u + it.diff(x * u, x)
+    diff(u, x)*x + 3*u
+    """
+    return Unknown(name, *axes)
+
+
+def test_function(name: str = "v") -> TestFunction:  # noqa: PT028 (not a test)
+    """Declare the test function; it takes its axes from the unknown that it meets in the weak form.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> v = it.test_function()
+    >>> it.grad(v)
+    grad(v)
+    """
+    return TestFunction(name)
+
+
+test_function.__test__ = False  # type: ignore[attr-defined]  # not a pytest test, whatever its name
+
+
+def fields_in(expression: sympy.Basic) -> list[FieldSymbol]:
+    """Return the unknowns, test functions and derivatives in an expression, in a fixed order."""
+    return sorted(expression.atoms(FieldSymbol), key=lambda symbol: symbol._hashable_content())
+
+
+def has_unknown(expression: sympy.Basic) -> bool:
+    """Tell whether an expression contains an unknown."""
+    return any(isinstance(symbol.field, Unknown) for symbol in expression.atoms(FieldSymbol))
+
+
+def symbol_of(axis: Any, argument: str = "axis") -> sympy.Symbol:
+    """Return the symbol of an axis given as an :class:`inntd.Axis` or as a SymPy symbol."""
+    symbol = axis._sympy_() if isinstance(axis, Axis) else axis
+    if not isinstance(symbol, sympy.Symbol):
+        raise TypeError(f"{argument} must be an inntd.Axis, got {axis!r}")
+    return symbol
+
+
+def expression_of(value: Any, argument: str) -> sympy.Expr:
+    """Return a number, a SymPy expression, an axis or a field as a SymPy expression; strings are never parsed."""
+    if not isinstance(value, (str, bool)):
+        try:
+            expression = sympy.sympify(value, strict=True)
+        except (sympy.SympifyError, TypeError, ValueError, AttributeError):
+            expression = None
+        if isinstance(expression, sympy.Expr):
+            return expression
+    raise TypeError(f"{argument} must be a number or a SymPy expression, got {_checks_repr(value)}")
+
+
+def _checks_repr(value: object) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 80 else text[:77] + '...'} of type {type(value).__name__}"

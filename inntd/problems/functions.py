@@ -1,0 +1,206 @@
+"""Exact factorisation of functions whose argument couples several axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import sympy
+from sympy.core.relational import Relational
+
+from inntd.problems.algebra import COORDINATE, SeparationError, Terms
+from inntd.problems.indicator import Indicator
+
+if TYPE_CHECKING:
+    from inntd.problems.expand import Separator
+
+#: Above this number of coupled axes the sine formula loses more than three digits to cancellation.
+MAX_SINE_AXES = 16
+MAX_POWER = 64
+
+Parts = dict[int, sympy.Expr]  # position of an axis (-1: constant) -> summand in the original symbols
+
+
+def expand(separator: Separator, e: sympy.Expr) -> Terms:
+    """Return a function of several axes as a separated sum, or refuse it by name."""
+    for kind, rule in _RULES:
+        if isinstance(e, kind):
+            return rule(separator, e)
+    raise separator.inseparable(e)
+
+
+def summands(separator: Separator, e: sympy.Expr, whole: sympy.Expr) -> Parts:
+    """Split an expression into summands of one axis each, expanding only where that is needed."""
+    axes = separator.scope(e).axes
+    if len(axes) <= 1:
+        return {next(iter(axes), -1): e}
+    if e.is_Add:
+        result: Parts = {}
+        for argument in e.args:
+            for axis, part in summands(separator, argument, whole).items():
+                result[axis] = result.get(axis, sympy.S.Zero) + part
+        return result
+    if e.is_Mul:
+        varying = [argument for argument in e.args if separator.scope(argument).axes]
+        if len(varying) == 1:
+            constant = sympy.Mul(*(argument for argument in e.args if argument is not varying[0]))
+            return {axis: constant * part for axis, part in summands(separator, varying[0], whole).items()}
+    expanded = sympy.expand(e) if _expansion_is_small(e) else e
+    if expanded != e and expanded.is_Add:
+        return summands(separator, expanded, whole)
+    raise separator.inseparable(whole)
+
+
+def _expansion_is_small(e: sympy.Expr) -> bool:
+    return e.count_ops() < 500 and all(abs(p.exp) <= MAX_POWER for p in e.atoms(sympy.Pow) if p.exp.is_Integer)
+
+
+def _without_constant(parts: Parts) -> list[sympy.Expr]:
+    constant = parts.pop(-1, sympy.S.Zero)
+    share = constant / len(parts)  # shared evenly: exp(-1000) alone would vanish
+    return [part + share for part in parts.values()]
+
+
+def _exp(separator: Separator, e: sympy.Expr) -> Terms:
+    parts = _without_constant(summands(separator, e.args[0], e))
+    return separator.product([sympy.exp(part) for part in parts], e)
+
+
+def _hyperbolic(separator: Separator, e: sympy.Expr) -> Terms:
+    sign = 1.0 if isinstance(e, sympy.cosh) else -1.0
+    plus, minus = _exp(separator, sympy.exp(e.args[0])), _exp(separator, sympy.exp(-e.args[0]))
+    return separator.add([separator.scale(plus, 0.5), separator.scale(minus, 0.5 * sign)])
+
+
+def _sine(separator: Separator, e: sympy.Expr) -> Terms:
+    """Expand the sine of a sum over k axes into k products.
+
+    With distinct angles a_j: sin(Σ x_j) = Σ_j sin(x_j) Π_{k≠j} sin(x_k + a_k - a_j) / sin(a_k - a_j)
+    (Beylkin and Mohlenkamp, PNAS 2002); the addition theorem alone would give 2^(k-1) terms.
+    """
+    parts = summands(separator, e.args[0], e)
+    constant = parts.pop(-1, sympy.S.Zero) + (sympy.pi / 2 if isinstance(e, sympy.cos) else 0)
+    angles = list(parts.values())
+    count = len(angles)
+    if count > MAX_SINE_AXES:
+        raise SeparationError(
+            f"the factor {e} adds the coordinates of {count} axes inside a sine; up to {MAX_SINE_AXES} are supported, "
+            "beyond that digits are lost to cancellation"
+        )
+    angles[0] += constant
+    shift = [sympy.pi * j / count for j in range(count)]
+    sums = []
+    for j in range(count):
+        factors = [sympy.sin(angles[k] + shift[k] - shift[j]) for k in range(count)]
+        weight = sympy.Mul(*(sympy.sin(shift[k] - shift[j]) for k in range(count) if k != j))
+        sums.append(separator.scale(separator.product(factors, e), 1.0 / separator.number(weight)))
+    return separator.add(sums)
+
+
+def _power(separator: Separator, e: sympy.Expr) -> Terms:
+    base, exponent = e.args
+    if not separator.scope(base).axes:  # a number to the power of a sum
+        if separator.number(base) <= 0:
+            raise separator.inseparable(e)
+        return _exp(separator, sympy.exp(exponent * sympy.log(base), evaluate=False))
+    if separator.scope(exponent).axes:
+        raise separator.inseparable(e)
+    terms = separator.terms(base)
+    if len(terms) == 1:
+        return _power_of_product(separator, terms, e)
+    if not (exponent.is_Integer and 0 < exponent <= MAX_POWER):
+        raise separator.inseparable(e)
+    result = terms
+    for _ in range(int(exponent) - 1):
+        result = separator.multiply_in(e, result, terms)
+    return result
+
+
+def _power_of_product(separator: Separator, terms: Terms, e: sympy.Expr) -> Terms:
+    exponent = e.args[1]
+    (((_, _, factors), number),) = terms.items()
+    if not exponent.is_Integer and not (
+        number > 0 and all(nonnegative(function, separator.axes[axis].domain) for axis, function in factors)
+    ):
+        raise separator.inseparable(e)
+    result = separator.terms(sympy.Float(number) ** exponent)
+    for axis, function in factors:
+        result = separator.multiply(result, separator.term(axis, function**exponent))
+    return result
+
+
+def nonnegative(function: sympy.Expr, domain: tuple[float, float]) -> bool:
+    """Tell whether a function of COORDINATE is provably not negative on the domain of an axis."""
+    if function.is_nonnegative:
+        return True
+    start, end = (sympy.nsimplify(bound) for bound in domain)
+    offset = sympy.Dummy(positive=True)
+    from_start = function.xreplace({COORDINATE: start + offset})
+    to_end = function.xreplace({COORDINATE: end - offset})
+    return bool(from_start.is_nonnegative or to_end.is_nonnegative)
+
+
+def _logarithm(separator: Separator, e: sympy.Expr) -> Terms:
+    terms = separator.terms(e.args[0])
+    if len(terms) != 1:
+        raise separator.inseparable(e)
+    (((_, _, factors), number),) = terms.items()
+    if number <= 0 or not all(nonnegative(function, separator.axes[axis].domain) for axis, function in factors):
+        raise separator.inseparable(e)
+    sums = [separator.terms(sympy.log(sympy.Float(number)))]
+    return separator.add(sums + [separator.term(axis, sympy.log(function)) for axis, function in factors])
+
+
+def _multiplicative(separator: Separator, e: sympy.Expr) -> Terms:
+    """Expand |a b| = |a| |b| and sign(a b) = sign(a) sign(b)."""
+    terms = separator.terms(e.args[0])
+    if len(terms) != 1:
+        raise separator.inseparable(e)
+    (((_, _, factors), number),) = terms.items()
+    result = separator.terms(e.func(sympy.Float(number)))
+    for axis, function in factors:
+        result = separator.multiply(result, separator.term(axis, e.func(function)))
+    return result
+
+
+def _indicator(separator: Separator, e: sympy.Expr) -> Terms:
+    relation = e.args[0]
+    if isinstance(relation, sympy.And):
+        return separator.product([Indicator(part) for part in relation.args], e)
+    if isinstance(relation, sympy.Or):
+        outside = sympy.Mul(*(1 - Indicator(part) for part in relation.args))
+        return separator.terms(1 - outside)
+    if isinstance(relation, sympy.Not) or not isinstance(relation, Relational):
+        return (
+            separator.terms(1 - Indicator(relation.args[0]))
+            if isinstance(relation, sympy.Not)
+            else _refuse(separator, e)
+        )
+    return _refuse(separator, e)
+
+
+def _refuse(separator: Separator, e: sympy.Expr) -> Terms:
+    raise separator.inseparable(e)
+
+
+def _piecewise(separator: Separator, e: sympy.Expr) -> Terms:
+    """Write a piecewise expression as a sum of indicators times its pieces."""
+    before: list[sympy.Basic] = []
+    total = []
+    for value, condition in e.args:
+        total.append(value * Indicator(sympy.And(condition, *(sympy.Not(earlier) for earlier in before))))
+        before.append(condition)
+    return separator.terms(sympy.Add(*total))
+
+
+_Rule = Callable[["Separator", sympy.Expr], Terms]
+_RULES: tuple[tuple[type | tuple[type, ...], _Rule], ...] = (
+    (sympy.exp, _exp),
+    ((sympy.sin, sympy.cos), _sine),
+    ((sympy.sinh, sympy.cosh), _hyperbolic),
+    (sympy.Pow, _power),
+    (sympy.log, _logarithm),
+    ((sympy.Abs, sympy.sign), _multiplicative),
+    (Indicator, _indicator),
+    (sympy.Piecewise, _piecewise),
+)
