@@ -68,6 +68,41 @@ std::vector<double> kind_blocks(const BasisTable<double>& table, int trial, int 
   return blocks;
 }
 
+// Derivatives (points, width) of the functions of a cell's piece at the cell's points. Where all cells have the same
+// points, they are computed once per kind.
+class CellTabulation {
+ public:
+  CellTabulation(const BasisTable<double>& table, const QuadratureCells& cells, int order)
+      : table_(table), cells_(cells), order_(order), stride_(static_cast<std::size_t>(cells.points * table.width)) {
+    constexpr std::int32_t most_kinds = 1 << 10;
+    std::int32_t kinds = 1;
+    for (Index c = 0; cells.shared && c < cells.cells; ++c) kinds = std::max(kinds, table.kind[cells.piece[c]] + 1);
+    keep_ = cells.shared && kinds <= most_kinds;
+    known_.assign(static_cast<std::size_t>(keep_ ? kinds : 1), 0);
+    values_.resize(known_.size() * stride_);
+  }
+
+  const double* of_cell(Index c) {
+    const std::int32_t kind = table_.kind[cells_.piece[c]];
+    const std::size_t slot = keep_ ? static_cast<std::size_t>(kind) : 0;
+    double* values = values_.data() + slot * stride_;
+    if (keep_ && known_[slot] != 0) return values;
+    known_[slot] = 1;
+    const double* xi = cells_.xi + (cells_.shared ? 0 : c * cells_.points);
+    for (int g = 0; g < cells_.points; ++g) evaluate<double>(table_, kind, xi[g], order_, values + g * table_.width);
+    return values;
+  }
+
+ private:
+  const BasisTable<double>& table_;
+  const QuadratureCells& cells_;
+  int order_;
+  std::size_t stride_;
+  bool keep_ = false;
+  std::vector<char> known_;
+  std::vector<double> values_;
+};
+
 // Calls add(row of the band shifted so that [l] is the l-th function's column, k) for all functions of a piece.
 template <class Add>
 void for_band_rows(const BasisTable<double>& table, Index piece, double* band, Add&& add) {
@@ -122,19 +157,17 @@ void assemble_matrix(const BasisTable<double>& table, int trial, int test, doubl
 void add_weighted_matrix(const BasisTable<double>& table, const QuadratureCells& cells, const double* weight, int trial,
                          int test, double* band) {
   const int width = table.width;
-  std::vector<double> u(static_cast<std::size_t>(width)), v(u), block(u.size() * u.size());
+  CellTabulation trials(table, cells, trial), tests(table, cells, test);
+  std::vector<double> block(static_cast<std::size_t>(width) * static_cast<std::size_t>(width));
   for (Index c = 0; c < cells.cells; ++c) {
     const Index piece = cells.piece[c];
     const double scale = power(half_length(table, piece), -trial - test);
+    const double *u = trials.of_cell(c), *v = test == trial ? u : tests.of_cell(c);
     std::fill(block.begin(), block.end(), 0.0);
-    for (int g = 0; g < cells.points; ++g) {
-      const double xi = cells.xi[c * cells.points + g];
-      evaluate<double>(table, table.kind[piece], xi, trial, u.data());
-      if (test != trial) evaluate<double>(table, table.kind[piece], xi, test, v.data());
-      const double* rows = test == trial ? u.data() : v.data();
+    for (int g = 0; g < cells.points; ++g, u += width, v += width) {
       const double factor = scale * weight[c * cells.points + g];
       for (int k = 0; k < width; ++k) {
-        const double scaled = factor * rows[k];
+        const double scaled = factor * v[k];
         for (int l = test == trial ? k : 0; l < width; ++l) block[k * width + l] += scaled * u[l];
       }
     }
@@ -148,18 +181,18 @@ void add_weighted_matrix(const BasisTable<double>& table, const QuadratureCells&
 void add_load(const BasisTable<double>& table, const QuadratureCells& cells, const double* values, int columns,
               int test, double* out) {
   const int width = table.width;
-  std::vector<double> v(static_cast<std::size_t>(width));
+  CellTabulation tests(table, cells, test);
   for (Index c = 0; c < cells.cells; ++c) {
     const Index piece = cells.piece[c];
     const double scale = power(half_length(table, piece), -test);
-    for (int g = 0; g < cells.points; ++g) {
-      const Index point = c * cells.points + g;
-      evaluate<double>(table, table.kind[piece], cells.xi[point], test, v.data());
+    const double* v = tests.of_cell(c);
+    for (int g = 0; g < cells.points; ++g, v += width) {
+      const double* value = values + (c * cells.points + g) * columns;
       for (int k = 0; k < width; ++k) {
         Index row = table.first[piece] + k;
         if (row >= table.size) row -= table.size;
         const double factor = scale * v[k];
-        for (int r = 0; r < columns; ++r) out[row * columns + r] += factor * values[point * columns + r];
+        for (int r = 0; r < columns; ++r) out[row * columns + r] += factor * value[r];
       }
     }
   }

@@ -87,7 +87,8 @@ void write_matrix(const OwnedBasisTable& table, int trial, int test, Tensor<doub
 }
 
 QuadratureCells cells_of(Tensor<const std::int64_t> piece, Tensor<const double> xi) {
-  return {piece.data, xi.data, xi.shape[0], static_cast<int>(xi.shape[1])};
+  const bool shared = xi.ndim == 1;
+  return {piece.data, xi.data, piece.shape[0], static_cast<int>(xi.shape[shared ? 0 : 1]), shared};
 }
 
 void write_weighted_matrix(const OwnedBasisTable& table, Tensor<const std::int64_t> piece, Tensor<const double> xi,
@@ -132,10 +133,11 @@ void bind_assembly(py::module_& module) {
   module.def("assemble_matrix", &write_matrix,
              "Write the integrals of N_i^(test) N_j^(trial) into band (size, 2 width - 1).", py::arg("table"),
              py::arg("trial"), py::arg("test"), py::arg("band"));
-  module.def("add_weighted_matrix", &write_weighted_matrix,
-             "Add sums over points xi (cells, q) of piece (cells,) of weight (cells, q) N_i^(test) N_j^(trial).",
-             py::arg("table"), py::arg("piece"), py::arg("xi"), py::arg("weight"), py::arg("trial"), py::arg("test"),
-             py::arg("band"));
+  module.def(
+      "add_weighted_matrix", &write_weighted_matrix,
+      "Add sums over points xi (cells, q) or (q,) of piece (cells,) of weight (cells, q) N_i^(test) N_j^(trial).",
+      py::arg("table"), py::arg("piece"), py::arg("xi"), py::arg("weight"), py::arg("trial"), py::arg("test"),
+      py::arg("band"));
   module.def("add_load", &write_load, "Add sums over points of values (cells, q, r) N_i^(test) to out (size, r).",
              py::arg("table"), py::arg("piece"), py::arg("xi"), py::arg("values"), py::arg("test"), py::arg("out"));
   module.def("gauss_rule", &make_gauss_rule, "Gauss-Legendre points and weights on [-1, 1].", py::arg("count"));

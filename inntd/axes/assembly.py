@@ -12,7 +12,8 @@ from inntd._kernels import core
 from inntd.axes._cache import BoundedCache
 from inntd.axes.axis import Axis
 from inntd.axes.banded import BandedMatrix
-from inntd.axes.quadrature import AdaptiveRule, Function, evaluate
+from inntd.axes.functions import Function, evaluate
+from inntd.axes.quadrature import AdaptiveRule
 
 Array = npt.NDArray[np.float64]
 
@@ -122,8 +123,8 @@ def _order(axis: Axis, name: str, value: object) -> int:
 
 def _has_value(function: Function) -> bool:
     """Whether equality means equal functions: identity does not, for an object may change."""
-    kind = type(function)
-    return kind.__hash__ is not None and kind.__hash__ is not object.__hash__ and isinstance(function, Hashable)
+    own_hash: object = type(function).__hash__
+    return isinstance(function, Hashable) and own_hash is not object.__hash__
 
 
 def _new_band(axis: Axis) -> Array:
@@ -138,7 +139,7 @@ def _plain_matrix(axis: Axis, trial: int, test: int) -> BandedMatrix:
 
 def _weighted_matrix(axis: Axis, trial: int, test: int, weight: Function) -> BandedMatrix:
     if axis.discrete:
-        return BandedMatrix(evaluate(axis, weight, axis.nodes)[:, None].copy())
+        return BandedMatrix(evaluate(axis.name, weight, axis.nodes)[:, None].copy())
     band = _new_band(axis)
     degree = max(2 * axis.table.degree - trial - test, 0)
     for _, samples in AdaptiveRule(axis, degree).samples([weight]):
@@ -149,7 +150,7 @@ def _weighted_matrix(axis: Axis, trial: int, test: int, weight: Function) -> Ban
 
 def _loads_of(axis: Axis, functions: Sequence[Function], test: int) -> Array:
     if axis.discrete:
-        return np.stack([evaluate(axis, function, axis.nodes) for function in functions], axis=1)
+        return np.stack([evaluate(axis.name, function, axis.nodes) for function in functions], axis=1)
     out = np.zeros((axis.size, len(functions)))
     degree = max(axis.table.degree - test, 0)
     for which, samples in AdaptiveRule(axis, degree).samples(functions):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import sympy
 from inntd import _checks
 from inntd._kernels import core
 from inntd.axes.basis import Basis, CHiDeNNBasis, LinearBasis, basis_from_dict
+from inntd.axes.functions import Function, evaluate
 from inntd.axes.mesh import Mesh, make_mesh, uniform_nodes
 from inntd.axes.symbolic import Symbolic
 from inntd.axes.table import discrete_table, patch_table
@@ -44,6 +45,61 @@ class Face:
 
     def __repr__(self) -> str:
         return f"{self.axis.name}.{self.side}"
+
+
+def _discrete_axis(name: str, size: int, *, kind: Kind = "component", unit: str = "") -> Axis:
+    """Return an axis of `size` separate values 0, 1, …, such as the components of a vector.
+
+    Its basis functions are one at their own value and zero at the others; integrals over it are sums. (Of an axis,
+    the attribute `discrete` tells whether it is such a one.)
+
+    Parameters
+    ----------
+    name : str
+        As for `Axis`.
+    size : int
+        Number of values.
+    kind : {"component", "space", "parameter", "time"}, default "component"
+        What the values are.
+    unit : str, default ""
+        For labels.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> c = it.Axis.discrete("c", 3)
+    >>> c, c.discrete
+    (Axis.discrete('c', 3), True)
+    """
+    axis = Axis.__new__(Axis)
+    axis.name = _check_name(name)
+    label = f"axis {axis.name!r}"
+    axis.kind = _checks.one_of(f"{label}: kind", kind, KINDS)
+    axis.unit = _check_string(f"{label}: unit", unit)
+    axis._discrete = True
+    count = _checks.positive_int(f"{label}: size", size)
+    values = np.arange(count, dtype=np.float64)
+    values.setflags(write=False)
+    axis._mesh = Mesh(values, True, False, (), ("discrete", count))
+    axis.basis = None
+    axis.key = axis._mesh.key
+    axis.table = discrete_table(count)
+    return axis
+
+
+class _DiscreteConstructor(Protocol):
+    def __call__(self, name: str, size: int, *, kind: Kind = ..., unit: str = ...) -> Axis: ...
+
+
+class _Discrete:
+    """`Axis.discrete(name, size)` makes a discrete axis; `axis.discrete` tells whether `axis` is one."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Axis]) -> _DiscreteConstructor: ...
+    @overload
+    def __get__(self, instance: Axis, owner: type[Axis]) -> bool: ...
+    def __get__(self, instance: Axis | None, owner: type[Axis]) -> _DiscreteConstructor | bool:
+        return _discrete_axis if instance is None else instance._discrete
 
 
 class Axis(Symbolic):
@@ -94,6 +150,8 @@ class Axis(Symbolic):
     array([0.    , 0.0625, 0.25  , 0.5625, 1.    ])
     """
 
+    discrete = _Discrete()
+
     def __init__(
         self,
         name: str,
@@ -118,7 +176,7 @@ class Axis(Symbolic):
         if self.kind == "component":
             raise ValueError(f"{label}: kind 'component' is for discrete axes: use Axis.discrete({self.name!r}, size)")
         self.unit = _check_string(f"{label}: unit", unit)
-        self.discrete = False
+        self._discrete = False
         if not isinstance(periodic, bool | np.bool_):
             raise TypeError(f"{label}: periodic must be True or False, got {periodic!r}")
         self._mesh = make_mesh(
@@ -134,33 +192,6 @@ class Axis(Symbolic):
         self.basis: Basis | None = _choose_basis(label, self._mesh, basis, s, p, a)
         self.key: Hashable = (self._mesh.key, self.basis.key)
         self.table: core.BasisTable = patch_table(label, self._mesh, self.basis, self.key)
-
-    @classmethod
-    def discrete(cls, name: str, size: int, *, kind: Kind = "component", unit: str = "") -> Axis:
-        """Return an axis of `size` separate values 0, 1, …, such as the components of a vector.
-
-        Its basis functions are one at their own value and zero at the others; integrals over it are sums.
-
-        Examples
-        --------
-        >>> import inntd as it
-        >>> it.Axis.discrete("c", 3)
-        Axis.discrete('c', 3)
-        """
-        axis = cls.__new__(cls)
-        axis.name = _check_name(name)
-        label = f"axis {axis.name!r}"
-        axis.kind = _checks.one_of(f"{label}: kind", kind, KINDS)
-        axis.unit = _check_string(f"{label}: unit", unit)
-        axis.discrete = True
-        count = _checks.positive_int(f"{label}: size", size)
-        values = np.arange(count, dtype=np.float64)
-        values.setflags(write=False)
-        axis._mesh = Mesh(values, True, False, (), ("discrete", count))
-        axis.basis = None
-        axis.key = axis._mesh.key
-        axis.table = discrete_table(count)
-        return axis
 
     @property
     def nodes(self) -> Array:
@@ -254,8 +285,8 @@ class Axis(Symbolic):
     def _first(self) -> npt.NDArray[np.int64]:
         return self.table.first
 
-    def interpolate(self, function: Callable[[Array], npt.ArrayLike]) -> Array:
-        """Return the nodal values (size,) of a vectorised function: the basis is nodal.
+    def interpolate(self, function: Function) -> Array:
+        """Return the nodal values (size,) of a vectorised function: the basis is nodal, so they are its coefficients.
 
         Examples
         --------
@@ -263,9 +294,7 @@ class Axis(Symbolic):
         >>> it.Axis("x", 0, 2, elements=2).interpolate(lambda x: x**2)
         array([0., 1., 4.])
         """
-        from inntd.axes.quadrature import evaluate  # quadrature needs axes: here only, to keep the module street
-
-        return evaluate(self, function, self.nodes[: self.size])
+        return evaluate(self.name, function, self.nodes[: self.size])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything about the axis in types that JSON carries without loss.
@@ -297,7 +326,7 @@ class Axis(Symbolic):
             _checks.one_of("field of an axis", field, (*known, "basis"))
         given = dict(fields)
         if given.pop("discrete", False):
-            return cls.discrete(**given)
+            return _discrete_axis(**given)
         basis = given.pop("basis", None)
         return cls(**given, basis=None if basis is None else basis_from_dict(basis))
 
@@ -314,8 +343,10 @@ class Axis(Symbolic):
             parts.append(f"breaks={self.breaks}")
         if self.kind != "space":
             parts.append(f"kind={self.kind!r}")
-        simple = isinstance(self.basis, CHiDeNNBasis) and self.basis == replace(CHiDeNNBasis(), s=self.basis.s)
-        parts.append(f"s={self.basis.s}" if simple else f"basis={self.basis}")  # type: ignore[union-attr]
+        if isinstance(self.basis, CHiDeNNBasis) and self.basis == replace(CHiDeNNBasis(), s=self.basis.s):
+            parts.append(f"s={self.basis.s}")
+        else:
+            parts.append(f"basis={self.basis}")
         return f"Axis({', '.join(parts)})"
 
     # An axis never changes and is known by its identity: a copy would be another coordinate.

@@ -84,7 +84,7 @@ def make_mesh(
 
 def uniform_nodes(start: float, stop: float, elements: int) -> Array:
     """Return equally spaced nodes, by a formula that gives the same bits everywhere."""
-    nodes = start + (stop - start) * (np.arange(elements + 1) / elements)
+    nodes: Array = start + (stop - start) * (np.arange(elements + 1) / elements)
     nodes[-1] = stop
     return nodes
 
@@ -93,7 +93,7 @@ def _given_nodes(label: str, nodes: Any, start: Any, stop: Any, elements: Any, g
     for name, value in (("elements", elements), ("grading", grading)):
         if value is not None:
             raise ValueError(f"{label}: give nodes or {name}, not both")
-    x = _checks.finite_vector(f"{label}: nodes", nodes, minimum_size=2).copy()
+    x: Array = _checks.finite_vector(f"{label}: nodes", nodes, minimum_size=2).copy()
     _check_increasing(label, x, "nodes must be strictly increasing: sort them and remove repetitions (np.unique)")
     for name, value, node in (("start", start, x[0]), ("stop", stop, x[-1])):
         if value is not None and _checks.finite_float(f"{label}: {name}", value) != node:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +13,16 @@ import numpy.typing as npt
 from inntd import _checks
 from inntd._kernels import core
 from inntd.axes.axis import Axis
+from inntd.axes.functions import Function, evaluate
 
 Array = npt.NDArray[np.float64]
-Function: TypeAlias = Callable[[Array], npt.ArrayLike]
 
 FEWEST_PROBES = 1024  # points per axis at least, so that functions much narrower than an element are seen
 CHUNK = 1 << 16  # pieces treated at a time: bounds the memory
 ROUND_OFF = 2.0**-50
 NOISE = 1e-11
+MANY = 1 << 12  # elements from which fewer points per element do
+PROBE = 1.0 - 2.0**-30  # not the end itself: functions may be singular there
 
 
 class QuadratureWarning(UserWarning):
@@ -68,23 +69,6 @@ def quadrature_points(axis: Axis, order: int) -> tuple[Array, Array]:
     return points.reshape(-1), (half[:, None] * w).reshape(-1)
 
 
-def evaluate(axis: Axis, function: Function, x: Array) -> Array:
-    """Return a vectorised function's values (K,) as float64, or raise for what is no finite value per point."""
-    with np.errstate(all="ignore"):  # what matters of it is said below, with the place
-        values = np.asarray(function(x))
-    if values.dtype.kind not in "fiub" or values.shape not in ((), x.shape):
-        raise ValueError(
-            f"axis {axis.name!r}: a function must return one real number per point, shape {x.shape}, "
-            f"got {values.dtype} of shape {values.shape}"
-        )
-    values = np.broadcast_to(values.astype(np.float64, copy=False), x.shape)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if bad.size:
-        i = int(bad[0])
-        raise ValueError(f"axis {axis.name!r}: a function must be finite, got {values[i]} at {axis.name} = {x[i]}")
-    return values
-
-
 @dataclass(frozen=True)
 class Cells:
     """Parts [left, right] of pieces, in the pieces' coordinate [-1, 1]."""
@@ -112,28 +96,31 @@ class Samples:
     """Functions at quadrature points, times the points' weights: all that an integral against the basis needs."""
 
     piece: npt.NDArray[np.int64]  # (C,)
-    xi: Array  # (C, q)
+    xi: Array  # (C, q), or (q,) when all cells are whole pieces
     values: Array  # (C, q, R)
 
 
 class AdaptiveRule:
     """Integrates functions times polynomials of degree `degree` over the pieces of an axis.
 
-    Every cell has q points. A function is resolved on it when the last coefficients of its Legendre series through
-    these points vanish to round-off; other cells are halved.
+    Every cell has q Gauss points, and a probe next to either end. A function is resolved on the cell when the last
+    coefficients of its Legendre series through the Gauss points vanish to round-off and the series meets the probes
+    (a jump between the outermost Gauss point and the end is seen by these alone); other cells are halved.
     """
 
     def __init__(self, axis: Axis, degree: int) -> None:
         self.axis, self.breaks = axis, axis.table.breaks
-        self.count = max(8, degree // 2 + 4)
-        self.xi, self.weights = gauss(self.count)
-        self.first_tail = min(self.count - 2, 2 * self.count - degree)
-        self.tail = _legendre_rows(self.count)[self.first_tail :]
+        self.pieces = len(self.breaks) - 1
+        # Many short elements: functions are close to low polynomials on each, and fewer points resolve them.
+        self.count = max(8, degree // 2 + 4) if self.pieces <= MANY else max(4, degree // 2 + 2)
+        xi, weights = gauss(self.count)
+        self.xi = np.concatenate([[-PROBE], xi, [PROBE]])
+        self.weights = np.concatenate([[0.0], weights, [0.0]])
+        self.tail = _tail_rows(self.count, min(self.count - 2, 2 * self.count - degree))
 
     def initial_cells(self, begin: int, end: int, splits: Sequence[float]) -> Cells:
         """Return cells of the pieces begin..end-1: whole pieces, cut in equal parts on short axes and at `splits`."""
-        pieces = len(self.breaks) - 1
-        parts = -(-FEWEST_PROBES // (pieces * self.count))
+        parts = -(-FEWEST_PROBES // (self.pieces * self.count))
         ends = np.linspace(-1.0, 1.0, parts + 1)
         cells = Cells(
             np.repeat(np.arange(begin, end), parts),
@@ -170,12 +157,12 @@ class AdaptiveRule:
 
     def values(self, function: Function, x: Array) -> Array:
         """Return the function at points (C, q)."""
-        return evaluate(self.axis, function, x.reshape(-1)).reshape(x.shape)
+        return evaluate(self.axis.name, function, x.reshape(-1)).reshape(x.shape)
 
     def samples(self, functions: Sequence[Function]) -> Iterator[tuple[list[int], Samples]]:
         """Yield, piece after piece, samples with the positions of the functions that they belong to."""
-        for begin in range(0, len(self.breaks) - 1, CHUNK):
-            end = min(begin + CHUNK, len(self.breaks) - 1)
+        for begin in range(0, self.pieces, CHUNK):
+            end = min(begin + CHUNK, self.pieces)
             yield from self._chunk(functions, begin, end)
 
     def _chunk(self, functions: Sequence[Function], begin: int, end: int) -> Iterator[tuple[list[int], Samples]]:
@@ -196,7 +183,12 @@ class AdaptiveRule:
             for samples in self._refine(function, self.initial_cells(begin, end, splits)):
                 yield [i], samples
         if together:
-            yield together, Samples(cells.piece, xi, np.stack(columns, axis=2))
+            whole = len(cells) == end - begin
+            yield together, self._integrand(cells, self.xi if whole else xi, np.stack(columns, axis=2))
+
+    def _integrand(self, cells: Cells, xi: Array, weighted: Array) -> Samples:
+        """Return the samples at the Gauss points, without the probes."""
+        return Samples(cells.piece, np.ascontiguousarray(xi[..., 1:-1]), np.ascontiguousarray(weighted[:, 1:-1]))
 
     def _resolved(
         self, values: Array, half: Array, scale: float, integral: float, parent: Array | None = None
@@ -225,7 +217,7 @@ class AdaptiveRule:
             if total > limit and not done.all():
                 self._warn(x[~done], total)
                 done[:] = True
-            yield Samples(cells.piece[done], xi[done], (weights * values)[done][:, :, None])
+            yield self._integrand(cells.take(done), xi[done], (weights * values)[done][:, :, None])
             parent = np.repeat(self._tails(values[~done]), 2)
             cells = cells.take(~done).halves()
             total += len(cells)
@@ -240,9 +232,17 @@ class AdaptiveRule:
 
 
 @lru_cache(maxsize=64)
-def _legendre_rows(count: int) -> Array:
-    """Return the matrix (q, q) from values at the Gauss points to Legendre coefficients."""
+def _tail_rows(count: int, first: int) -> Array:
+    """Return the matrix from values at probe, Gauss points, probe to what must vanish for a resolved function.
+
+    Its rows give the Legendre coefficients from number `first` on, and the distances of the series from the probes.
+    """
     xi, w = gauss(count)
-    polynomials = np.polynomial.legendre.legvander(xi, count - 1)
-    rows: Array = (np.arange(count) + 0.5)[:, None] * (polynomials * w[:, None]).T
+    values = np.polynomial.legendre.legvander(xi, count - 1)
+    coefficients = (np.arange(count) + 0.5)[:, None] * (values * w[:, None]).T
+    ends = np.polynomial.legendre.legvander(np.array([-PROBE, PROBE]), count - 1)
+    rows = np.zeros((count - first + 2, count + 2))
+    rows[:-2, 1:-1] = coefficients[first:]
+    rows[-2:, 1:-1] = -(ends @ coefficients)
+    rows[-2, 0] = rows[-1, -1] = 1.0
     return rows

@@ -16,9 +16,10 @@ void assemble_matrix(const BasisTable<double>& table, int trial, int test, doubl
 // Cells of quadrature points: cell c lies in piece[c] and has `points` points xi (in the piece's coordinate [-1, 1]).
 struct QuadratureCells {
   const std::int64_t* piece;  // (cells)
-  const double* xi;           // (cells, points)
+  const double* xi;           // (cells, points), or (points) when shared
   std::int64_t cells;
   int points;
+  bool shared;  // all cells have the same points
 };
 
 // band += sum over points of weight (cells, points) * N_i^(test) N_j^(trial).
