@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_an_update_minimises_the_energy_over_its_axis(box: Box) -> None:
     for _ in range(8):
         solver.sweep(0)
         energies.append(energy_error())
-    assert all(later <= earlier * (1 + 1e-10) for earlier, later in zip(energies, energies[1:], strict=False))
+    assert all(later <= earlier * (1 + 1e-10) for earlier, later in itertools.pairwise(energies))
 
 
 def test_change_and_norm_are_those_of_the_field(box: Box) -> None:

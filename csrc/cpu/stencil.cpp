@@ -111,6 +111,7 @@ class Builder {
     for (Index e = 0; e < elements; ++e) add_element(e);
     store_coefficients();
     stencil_.uniform = static_cast<Index>(stencil_.first.size()) == elements && mesh_.uniform();
+    stencil_.lost = stencil_.worst_condition * static_cast<double>(WideDouble::epsilon);
     return std::move(stencil_);
   }
 

@@ -76,9 +76,9 @@ py::tuple make_stencil(Tensor<const double> nodes, Tensor<const std::int32_t> s,
     py::gil_scoped_release release;
     stencil = build_stencil(mesh, patches);
   }
-  const double condition = stencil.worst_condition;
+  const double condition = stencil.worst_condition, lost = stencil.lost;
   const std::int64_t node = stencil.worst_node;
-  return py::make_tuple(own(std::move(stencil)), condition, node);
+  return py::make_tuple(own(std::move(stencil)), condition, node, lost);
 }
 
 void write_matrix(const OwnedBasisTable& table, int trial, int test, Tensor<double> band) {
@@ -127,7 +127,8 @@ py::array_t<double> copy_coefficients(const OwnedBasisTable& table) {
 void bind_assembly(py::module_& module) {
   module.def("build_stencil", &make_stencil,
              "Return the table of an axis' patch basis, and the largest condition number of its moment matrices with "
-             "the node where it was met. nodes (n + 1,); s, p (int32), a: one per function; breaks: node indices.",
+             "the node where it was met and the relative error that it may cause. nodes (n + 1,); s, p (int32), a: one "
+             "per function; breaks: node indices.",
              py::arg("nodes"), py::arg("s"), py::arg("p"), py::arg("a"), py::arg("kernel"), py::arg("shifted"),
              py::arg("periodic"), py::arg("breaks"));
   module.def("assemble_matrix", &write_matrix,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from inntd import _checks
+from inntd._kernels import core
 
 Array = npt.NDArray[np.float64]
 
@@ -96,15 +97,13 @@ class BandedMatrix:
         n, b = self.shape[0], self.half_bandwidth
         if x.ndim not in (1, 2) or x.shape[0] != n:
             raise ValueError(f"a matrix of shape {self.shape} needs an array ({n},) or ({n}, m), got shape {x.shape}")
-        columns = x.reshape(n, -1)
+        columns = np.ascontiguousarray(x.reshape(n, -1))
         out = np.zeros_like(columns)
+        if not self.periodic:
+            core.banded_multiply(self.band, columns, out)
+            return out.reshape(x.shape)
         for k in range(-b, b + 1):
-            weights = self.band[:, b + k, None]
-            if self.periodic:
-                out += weights * np.roll(columns, -k, axis=0)
-            elif abs(k) < n:
-                rows = slice(max(-k, 0), n - max(k, 0))
-                out[rows] += weights[rows] * columns[max(k, 0) : n + min(k, 0)]
+            out += self.band[:, b + k, None] * np.roll(columns, -k, axis=0)
         return out.reshape(x.shape)
 
     def __mul__(self, scalar: float) -> BandedMatrix:
@@ -159,6 +158,8 @@ class BandedMatrix:
         if self.periodic:
             raise ValueError("keep must be all True on a periodic matrix: the rest would not be banded")
         old = np.flatnonzero(keep)
+        if old.size and old[-1] - old[0] + 1 == old.size:
+            return BandedMatrix(_without_outside(self.band[keep], b))
         new = np.cumsum(keep) - 1
         band = np.zeros((old.size, 2 * b + 1))
         for k in range(-b, b + 1):
@@ -170,3 +171,12 @@ class BandedMatrix:
     def __repr__(self) -> str:
         wrapped = ", periodic" if self.periodic else ""
         return f"BandedMatrix({self.shape[0]} rows, half-bandwidth {self.half_bandwidth}{wrapped})"
+
+
+def _without_outside(band: Array, b: int) -> Array:
+    """Clear what refers to columns before the first or after the last row."""
+    n = len(band)
+    for k in range(1, min(b, n) + 1):
+        band[: min(k, n), b - k] = 0.0
+        band[n - min(k, n) :, b + k] = 0.0
+    return band

@@ -15,6 +15,8 @@ _tables: BoundedCache[core.BasisTable] = BoundedCache(
     64 * 2**20, size=lambda table: 20 * table.pieces + 12 * table.coefficients.size
 )
 
+LARGEST_LOSS = 1e-13  # relative error of basis functions that rounding may cause in extended precision
+
 
 def patch_table(label: str, mesh: Mesh, basis: Basis, key: Hashable) -> core.BasisTable:
     """Return the table of a patch basis.
@@ -39,9 +41,16 @@ def _build(label: str, mesh: Mesh, basis: Basis) -> core.BasisTable:
         raise ValueError(f"{label}: {error}") from None
     _check_fit(label, mesh, patches)
     breaks = np.array(mesh.breaks, dtype=np.int64)
-    table, _condition, _node = core.build_stencil(
+    table, condition, node, lost = core.build_stencil(
         mesh.nodes, patches.s, patches.p, patches.a, patches.kernel, patches.shifted, mesh.periodic, breaks
     )
+    if not lost <= LARGEST_LOSS:
+        raise ValueError(
+            f"{label}: the moment matrix of the {patches.kernel} kernel is too ill-conditioned at node {node} "
+            f"({mesh.nodes[node]}), cond(G) = {condition:.1e}: even extended precision would leave an error of "
+            f"{lost:.0e} in the basis; use a smaller a (got {patches.a[node]:g}) or s (got {patches.s[node]}), "
+            "or kernel='lagrange'"
+        )
     return table
 
 

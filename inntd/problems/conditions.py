@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,9 @@ class Trace:
         self.unknown, self.faces = unknown, faces
 
     def __eq__(self, value: object) -> Condition:  # type: ignore[override]
+        return self.equals(value)
+
+    def equals(self, value: object) -> Condition:
         """Return the condition that the unknown equals a number or a SymPy expression on these faces."""
         expression = expression_of(value, f"the value of {self!r}")
         if expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
@@ -168,15 +171,34 @@ def separate_condition(condition: Condition, separator: Separator, assembler: As
     """
     try:
         try:
-            return [Dirichlet(condition.faces, assembler.separated(separator.terms(condition.value)))]
+            result = [Dirichlet(condition.faces, assembler.separated(separator.terms(condition.value)))]
         except SeparationError:
-            return [_on_face(face, condition.value, separator, assembler) for face in condition.faces]
+            result = [_on_face(face, condition.value, separator, assembler) for face in condition.faces]
+        for part in result:
+            _check_ends(part.value)
     except ValueError as error:
         raise type(error)(f"condition {condition}: {error}") from None
+    return result
+
+
+def join_equal(conditions: Iterable[Dirichlet]) -> tuple[Dirichlet, ...]:
+    """Join conditions with the same value: fewer of them make a lifting of lower rank."""
+    faces: dict[SeparatedFunction, dict[tuple[int, str], Face]] = {}
+    for condition in conditions:
+        known = faces.setdefault(condition.value, {})
+        known.update({(id(face.axis), face.side): face for face in condition.faces})
+    return tuple(Dirichlet(tuple(group.values()), value) for value, group in faces.items())
+
+
+def _check_ends(value: SeparatedFunction) -> None:
+    """Values are taken at nodes, so unlike coefficients they must be finite at the ends of the axes, too."""
+    for axis, function in {(a, f) for _, functions in value.terms for a, f in zip(value.axes, functions, strict=True)}:
+        if function is not None:
+            function(np.array(axis.domain))
 
 
 def _on_face(face: Face, value: sympy.Expr, separator: Separator, assembler: Assembler) -> Dirichlet:
-    position = exact_number(face.axis.domain[0 if face.side == "start" else 1])
+    position = exact_number(face.coordinate)
     restricted = value.xreplace({s: position for s in value.free_symbols if s.name == face.axis.name})
     return Dirichlet((face,), assembler.separated(separator.terms(restricted)))
 
@@ -194,11 +216,9 @@ def check_agreement(conditions: Sequence[Dirichlet]) -> None:
     ValueError
         Two values differ; names the faces, the place and the values.
     """
-    distinct: dict[Any, list[Face]] = {}
-    for condition in conditions:
-        distinct.setdefault(condition.value, []).extend(condition.faces)
-    for (value, faces), (other, other_faces) in itertools.combinations(distinct.items(), 2):
-        pairs = [(a, b) for a in faces for b in other_faces if a.axis is not b.axis or a.side == b.side]
+    for one, two in itertools.combinations(conditions, 2):
+        value, other = one.value, two.value
+        pairs = [(a, b) for a in one.faces for b in two.faces if a.axis is not b.axis or a.side == b.side]
         chunk = max(1, _CHUNK // (_SAMPLES * len(value.axes)))
         for first in range(0, len(pairs), chunk):
             _compare(value, other, pairs[first : first + chunk])
@@ -228,6 +248,5 @@ def _edge_points(axes: Sequence[Axis], pairs: Sequence[tuple[Face, Face]]) -> Ar
     points = np.tile(start + (end - start) * random, (len(pairs), 1))
     for i, pair in enumerate(pairs):
         for face in pair:
-            side = face.axis.domain[0 if face.side == "start" else 1]
-            points[i * _SAMPLES : (i + 1) * _SAMPLES, position[id(face.axis)]] = side
+            points[i * _SAMPLES : (i + 1) * _SAMPLES, position[id(face.axis)]] = face.coordinate
     return points

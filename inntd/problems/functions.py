@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 #: Above this number of coupled axes the sine formula loses more than three digits to cancellation.
 MAX_SINE_AXES = 16
 MAX_POWER = 64
+#: Arguments that would expand to more terms than this are not expanded.
+MAX_EXPANSION = 2000
 
 Parts = dict[int, sympy.Expr]  # position of an axis (-1: constant) -> summand in the original symbols
 
@@ -31,39 +34,61 @@ def expand(separator: Separator, e: sympy.Expr) -> Terms:
 
 def summands(separator: Separator, e: sympy.Expr, whole: sympy.Expr) -> Parts:
     """Split an expression into summands of one axis each, expanding only where that is needed."""
+    parts = _split(separator, e)
+    if parts is None and _expanded_size(e) <= MAX_EXPANSION:
+        parts = _split(separator, sympy.expand(e))
+    if parts is None:
+        raise separator.inseparable(whole)
+    return parts
+
+
+def _split(separator: Separator, e: sympy.Expr) -> Parts | None:
     axes = separator.scope(e).axes
     if len(axes) <= 1:
         return {next(iter(axes), -1): e}
     if e.is_Add:
         result: Parts = {}
         for argument in e.args:
-            for axis, part in summands(separator, argument, whole).items():
+            parts = _split(separator, argument)
+            if parts is None:
+                return None
+            for axis, part in parts.items():
                 result[axis] = result.get(axis, sympy.S.Zero) + part
         return result
     if e.is_Mul:
         varying = [argument for argument in e.args if separator.scope(argument).axes]
         if len(varying) == 1:
             constant = sympy.Mul(*(argument for argument in e.args if argument is not varying[0]))
-            return {axis: constant * part for axis, part in summands(separator, varying[0], whole).items()}
-    expanded = sympy.expand(e) if _expansion_is_small(e) else e
-    if expanded != e and expanded.is_Add:
-        return summands(separator, expanded, whole)
-    raise separator.inseparable(whole)
+            parts = _split(separator, varying[0])
+            return parts and {axis: constant * part for axis, part in parts.items()}
+    return None
 
 
-def _expansion_is_small(e: sympy.Expr) -> bool:
-    return e.count_ops() < 500 and all(abs(p.exp) <= MAX_POWER for p in e.atoms(sympy.Pow) if p.exp.is_Integer)
+def _expanded_size(e: sympy.Expr) -> int:
+    """Return a bound on the number of terms after expansion, found without expanding."""
+    if e.is_Add:
+        return sum(map(_expanded_size, e.args))
+    if e.is_Mul:
+        return math.prod(map(_expanded_size, e.args))
+    if e.is_Pow and e.exp.is_Integer and e.exp > 0:
+        terms = _expanded_size(e.base)
+        return 1 if terms == 1 else math.comb(int(e.exp) + terms - 1, min(terms - 1, int(e.exp)))
+    return 1
 
 
-def _without_constant(parts: Parts) -> list[sympy.Expr]:
+def _varying(separator: Separator, e: sympy.Expr) -> tuple[list[sympy.Expr], sympy.Expr]:
+    """Return the summands of a function's argument by axis, and the constant one."""
+    parts = summands(separator, e.args[0], e)
     constant = parts.pop(-1, sympy.S.Zero)
-    share = constant / len(parts)  # shared evenly: exp(-1000) alone would vanish
-    return [part + share for part in parts.values()]
+    return list(parts.values()), constant
 
 
 def _exp(separator: Separator, e: sympy.Expr) -> Terms:
-    parts = _without_constant(summands(separator, e.args[0], e))
-    return separator.product([sympy.exp(part) for part in parts], e)
+    parts, constant = _varying(separator, e)
+    if not parts:
+        return separator.terms(sympy.exp(constant))
+    share = constant / len(parts)  # shared evenly: exp(-1000) alone would vanish
+    return separator.product([sympy.exp(part + share) for part in parts], e)
 
 
 def _hyperbolic(separator: Separator, e: sympy.Expr) -> Terms:
@@ -78,16 +103,16 @@ def _sine(separator: Separator, e: sympy.Expr) -> Terms:
     With distinct angles a_j: sin(Σ x_j) = Σ_j sin(x_j) Π_{k≠j} sin(x_k + a_k - a_j) / sin(a_k - a_j)
     (Beylkin and Mohlenkamp, PNAS 2002); the addition theorem alone would give 2^(k-1) terms.
     """
-    parts = summands(separator, e.args[0], e)
-    constant = parts.pop(-1, sympy.S.Zero) + (sympy.pi / 2 if isinstance(e, sympy.cos) else 0)
-    angles = list(parts.values())
+    angles, constant = _varying(separator, e)
+    if not angles:
+        return separator.terms(e.func(constant))
     count = len(angles)
     if count > MAX_SINE_AXES:
         raise SeparationError(
             f"the factor {e} adds the coordinates of {count} axes inside a sine; up to {MAX_SINE_AXES} are supported, "
             "beyond that digits are lost to cancellation"
         )
-    angles[0] += constant
+    angles[0] += constant + (sympy.pi / 2 if isinstance(e, sympy.cos) else 0)
     shift = [sympy.pi * j / count for j in range(count)]
     sums = []
     for j in range(count):

@@ -139,7 +139,7 @@ def _scalar(value: Any, argument: str) -> sympy.Expr:
     return expression_of(value, argument)
 
 
-def diff(expression: Any, axis: Axis, order: int = 1) -> sympy.Expr:
+def diff(expression: Any, axis: Axis | sympy.Symbol, order: int = 1) -> sympy.Expr:
     """Differentiate in one axis; product and chain rule apply to coefficients.
 
     Parameters

@@ -17,6 +17,7 @@ from inntd.problems.conditions import (
     Dirichlet,
     check_agreement,
     check_whole_faces,
+    join_equal,
     separate_condition,
 )
 from inntd.problems.expand import Separator, shorten
@@ -127,7 +128,7 @@ class Problem:
             check_symbols(condition.value, self.axes, where)
             check_whole_faces(condition, separator)
         parts = (separate_condition(condition, separator, assembler) for condition in self.written_conditions)
-        self.conditions: tuple[Dirichlet, ...] = tuple(part for group in parts for part in group)
+        self.conditions: tuple[Dirichlet, ...] = join_equal(part for group in parts for part in group)
         check_agreement(self.conditions)
         _check_initial(self.operator, self.conditions, self.axes, self.unknown.name)
 

@@ -72,6 +72,7 @@ class State:
     started: float
     kept: tuple[list[Vector], Vector] = field(default_factory=lambda: ([], np.zeros(0)))
     history: list[Step] = field(default_factory=list)
+    estimate: float = float("inf")
     repaired: int = 0
     failed: bool = False
 
@@ -110,8 +111,7 @@ def solve_alternating(system: DiscreteSystem, plan: Plan, watch: Callable[[Step]
         status, message = _run(state, plan, watch)
     except KeyboardInterrupt:
         status, message = "interrupted", "stopped by the user; the modes found so far are kept"
-    estimate = state.history[-1].estimate if state.history else float("inf")
-    return Outcome(_nodal_factors(state), status, message, estimate, tuple(state.history), state.repaired)
+    return Outcome(_nodal_factors(state), status, message, state.estimate, tuple(state.history), state.repaired)
 
 
 def start(system: DiscreteSystem, plan: Plan) -> State:
@@ -144,25 +144,28 @@ def _start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:
 
 
 def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tuple[Status, str]:
-    best, since_best = float("inf"), 0
-    while True:
-        room = plan.rank - state.solver.rank
-        if room <= 0:
-            return _finish(state, plan)
+    best, best_modes, since_best = float("inf"), state.kept, 0
+    while state.solver.rank < plan.rank:
         before = state.kept
-        step = grow(state, plan, min(room, _block_size(state.solver.rank, plan)))
+        step = grow(state, plan, min(plan.rank - state.solver.rank, _block_size(state.solver.rank, plan)))
         if state.failed:
             return "diverged", "a block update failed; the modes before it are kept (try a finer mesh or another seed)"
+        state.estimate = step.estimate
         if watch is not None:
             watch(step)
-        if plan.tolerance is not None and step.estimate <= plan.tolerance:
-            if step.estimate <= max(1e-3 * plan.tolerance, FLOOR) and before[0]:
-                state.kept = before  # the new modes are round-off
+        if plan.tolerance is None:
+            continue
+        if step.estimate <= plan.tolerance:
+            if step.estimate <= 0.1 * plan.tolerance and before[0]:
+                state.kept = before  # the change estimates the error of the modes before, which is small enough
             return "converged", f"the last growth changed the solution by {step.estimate:.1e} of its norm"
         since_best = 0 if step.estimate < 0.7 * best else since_best + 1
-        best = min(best, step.estimate)
-        if plan.tolerance is not None and since_best >= plan.patience:
+        if step.estimate < best:
+            best, best_modes = step.estimate, state.kept
+        if since_best >= plan.patience:
+            state.estimate, state.kept = best, best_modes
             return "stagnated", _stagnation_advice(state, best)
+    return _finish(state, plan)
 
 
 def _stagnation_advice(state: State, best: float) -> str:
@@ -175,10 +178,9 @@ def _stagnation_advice(state: State, best: float) -> str:
 
 
 def _block_size(rank: int, plan: Plan) -> int:
-    """One mode first, since many solutions have just one; then blocks, which converge better than single modes."""
-    if not plan.updates or rank == 0:
-        return 1
-    return min(plan.block, 1 + rank)
+    """One mode at a time at first: measured over many solutions, larger blocks end with up to five times the modes,
+    because random starts crowd together. Later the cost of updating everything after each mode counts more."""
+    return max(1, min(plan.block, rank // 8)) if plan.updates else 1
 
 
 def grow(state: State, plan: Plan, count: int) -> Step:
@@ -209,7 +211,8 @@ def grow(state: State, plan: Plan, count: int) -> Step:
         norm = solver.norm()
     if not state.failed:
         state.kept = _snapshot(solver)
-    return _record(state, total / norm if norm > 0 else 0.0, sweeps)
+    # Changes are measured through Gram matrices of the updates: below the floor they are cancellation.
+    return _record(state, max(total / norm, FLOOR) if norm > 0 else 0.0, sweeps)
 
 
 def _update_all(state: State, plan: Plan, correction: float) -> tuple[float, float, int]:
@@ -245,6 +248,7 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
     trial = grow(state, plan, _block_size(state.solver.rank, plan))
     state.kept = kept
     state.history[-1] = Step(plan.rank, trial.estimate, trial.sweeps, trial.seconds)
+    state.estimate = trial.estimate
     if plan.tolerance is None:
         return "converged", f"all {plan.rank} modes asked for were computed and settled"
     if trial.estimate <= plan.tolerance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from inntd.problems import Problem
 from inntd.solvers.operator import DiscreteSystem
@@ -38,7 +39,7 @@ def constant_nullspace(problem: Problem, system: DiscreteSystem) -> bool:
     return True
 
 
-def _kills_constants(band: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _kills_constants(band: npt.NDArray[np.float64]) -> bool:
     return bool(np.abs(band.sum(axis=1)).max() <= 1e-10 * np.abs(band).sum(axis=1).max())
 
 
@@ -54,6 +55,6 @@ def _check_balance(problem: Problem, system: DiscreteSystem) -> None:
     if abs(total.sum()) > 1e-8 * size.sum():
         raise ValueError(
             "the problem has no solution: with natural or periodic boundaries everywhere the source must have a zero "
-            f"mean, but its integral is {abs(total.sum()) / size.sum():.1e} of that of its absolute value; subtract its "
-            "mean, or prescribe values on a face"
+            f"mean, but its integral is {abs(total.sum()) / size.sum():.1e} of that of its absolute value; "
+            "subtract its mean, or prescribe values on a face"
         )

@@ -6,35 +6,18 @@ integrals are ever computed, and equal ones only once.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from inntd.axes import Axis
-from inntd.axes import assembly
+from inntd.axes import Axis, assembly
 from inntd.axes.banded import BandedMatrix
 from inntd.problems import Problem
-from inntd.problems.separate import AxisFunction, AxisForm, LoadForm
+from inntd.problems.separate import AxisForm, LoadForm
 from inntd.solvers.lifting import Lifting, lift
 
 Vector = npt.NDArray[np.float64]
-
-
-@dataclass
-class Pool:
-    """Distinct objects of one axis, found again by their key."""
-
-    keys: dict[Hashable, int] = field(default_factory=dict)
-    items: list[Vector] = field(default_factory=list)
-
-    def add(self, key: Hashable, make: object) -> int:
-        """Return the index of `key`, computing its vector by `make()` on first sight."""
-        if key not in self.keys:
-            self.keys[key] = len(self.items)
-            self.items.append(make())  # type: ignore[operator]
-        return self.keys[key]
 
 
 @dataclass
@@ -74,29 +57,18 @@ def assemble(problem: Problem) -> DiscreteSystem:
     problem
         Problem whose operator and load are sums of products of 1-D forms.
     """
-    axes = problem.axes
     matrices, terms = _operator(problem)
-    lifting = lift(problem)
-    pools = [Pool() for _ in axes]
-    rows: list[list[int]] = []
-    factors: list[float] = []
-    for term in problem.load:
-        rows.append([_load_vector(pools[d], axes[d], form) for d, form in enumerate(term.forms)])
-        factors.append(term.coefficient)
-    for t, operator_term in enumerate(problem.operator):
-        for coefficient, nodal in lifting.terms:
-            rows.append(
-                [_image(pools[d], matrices[d], int(terms[t, d]), lifting, d, nodal[d]) for d in range(len(axes))]
-            )
-            factors.append(-operator_term.coefficient * coefficient)
-    vectors = [
-        np.stack(pool.items, axis=1) if pool.items else np.zeros((axis.size, 0))
-        for pool, axis in zip(pools, axes, strict=True)
-    ]
     coefficients = np.array([term.coefficient for term in problem.operator])
-    load_terms = np.array(rows, dtype=np.int32).reshape(len(rows), len(axes))
-    reduced = _reduce_load(vectors, load_terms, np.array(factors), lifting.free)
-    return DiscreteSystem(axes, lifting.free, matrices, terms, coefficients, *reduced, lifting)
+    lifting = lift(problem)
+    sources, source_terms = _sources(problem)
+    images, image_terms = _images(matrices, terms, lifting)
+    offsets = np.array([columns.shape[1] for columns in sources], dtype=np.int32)
+    vectors = [np.hstack(pair) for pair in zip(sources, images, strict=True)]
+    load_terms = np.concatenate([source_terms, image_terms + offsets])
+    lifted = np.array([coefficient for coefficient, _ in lifting.terms])
+    factors = np.concatenate([[term.coefficient for term in problem.load], -np.outer(coefficients, lifted).ravel()])
+    reduced = _reduce_load(vectors, load_terms, factors, lifting.free)
+    return DiscreteSystem(problem.axes, lifting.free, matrices, terms, coefficients, *reduced, lifting)
 
 
 def _operator(problem: Problem) -> tuple[list[list[BandedMatrix]], npt.NDArray[np.int32]]:
@@ -113,14 +85,37 @@ def _operator(problem: Problem) -> tuple[list[list[BandedMatrix]], npt.NDArray[n
     return matrices, terms
 
 
-def _load_vector(pool: Pool, axis: Axis, form: LoadForm) -> int:
-    weight: AxisFunction | None = form.weight
-    functions = [weight if weight is not None else np.ones_like]
-    return pool.add(form, lambda: assembly.load(axis, functions, test=form.test)[:, 0])
+def _sources(problem: Problem) -> tuple[list[Vector], npt.NDArray[np.int32]]:
+    """Load vectors of the source, distinct per axis, and which of them each term uses."""
+    known: list[dict[LoadForm, int]] = [{} for _ in problem.axes]
+    terms = np.zeros((len(problem.load), len(problem.axes)), dtype=np.int32)
+    for r, term in enumerate(problem.load):
+        for d, form in enumerate(term.forms):
+            terms[r, d] = known[d].setdefault(form, len(known[d]))
+    vectors = []
+    for axis, forms in zip(problem.axes, known, strict=True):
+        columns = [_load_vector(axis, form) for form in forms]
+        vectors.append(np.stack(columns, axis=1) if columns else np.zeros((axis.size, 0)))
+    return vectors, terms
 
 
-def _image(pool: Pool, matrices: list[BandedMatrix], matrix: int, lifting: Lifting, axis: int, nodal: int) -> int:
-    return pool.add(("lifting", matrix, nodal), lambda: matrices[matrix] @ lifting.vectors[axis][:, nodal])
+def _load_vector(axis: Axis, form: LoadForm) -> Vector:
+    function = form.weight if form.weight is not None else np.ones_like
+    column: Vector = assembly.load(axis, [function], test=form.test)[:, 0]
+    return column
+
+
+def _images(
+    matrices: list[list[BandedMatrix]], terms: npt.NDArray[np.int32], lifting: Lifting
+) -> tuple[list[Vector], npt.NDArray[np.int32]]:
+    """Every matrix times every nodal vector of the lifting, and the products that the lifted load consists of."""
+    images = [
+        np.hstack([matrix @ vectors for matrix in own]) for own, vectors in zip(matrices, lifting.vectors, strict=True)
+    ]
+    nodal = np.array([place for _, place in lifting.terms], dtype=np.int32).reshape(-1, len(matrices))
+    counts = np.array([vectors.shape[1] for vectors in lifting.vectors], dtype=np.int32)
+    places = terms[:, None, :] * counts + nodal[None, :, :]
+    return images, places.reshape(-1, len(matrices))
 
 
 def _reduce_load(

@@ -39,6 +39,7 @@ struct Stencil {
   bool uniform = false;
   bool periodic = false;
   double worst_condition = 1.0;  // of the moment matrices, 1-norm
+  double lost = 0.0;  // relative error that this may cause in the functions, for they are computed in WideDouble
   std::int64_t worst_node = 0;
 };
 

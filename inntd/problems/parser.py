@@ -1,0 +1,417 @@
+"""Expressions in problem files: a whitelist over Python's syntax tree into SymPy; nothing is evaluated.
+
+Every step is counted, including the size of the named expressions that are inserted, so the tree of the result is
+bounded by a budget that one file shares; numbers stay within what a float holds.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NoReturn, TypeAlias
+
+import sympy
+from sympy.logic.boolalg import Boolean
+
+from inntd.problems.indicator import indicator
+from inntd.problems.operators import Vector, diff, div, dot, dt, grad, inner, laplacian
+
+MAX_LENGTH = 20_000  # characters of one expression
+MAX_DEPTH = 60  # nested parentheses, calls and signs
+MAX_STEPS = 100_000  # syntax nodes visited in one file
+MAX_RANGE = 10_000  # items of one range
+MAX_EXPONENT = 1000
+MAX_NUMBER = 1e100
+
+Value: TypeAlias = "sympy.Expr | Vector | tuple[sympy.Expr, ...] | Boolean"
+
+FUNCTIONS: dict[str, Callable[..., sympy.Expr]] = {
+    "abs": sympy.Abs,
+    "acos": sympy.acos,
+    "asin": sympy.asin,
+    "atan": sympy.atan,
+    "cos": sympy.cos,
+    "cosh": sympy.cosh,
+    "erf": sympy.erf,
+    "exp": sympy.exp,
+    "log": sympy.log,
+    "sign": sympy.sign,
+    "sin": sympy.sin,
+    "sinh": sympy.sinh,
+    "sqrt": sympy.sqrt,
+    "tan": sympy.tan,
+    "tanh": sympy.tanh,
+}
+SEVERAL: dict[str, Callable[..., sympy.Expr]] = {"max": sympy.Max, "min": sympy.Min}
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "diff": diff,
+    "div": div,
+    "dot": dot,
+    "dt": dt,
+    "grad": grad,
+    "inner": inner,
+    "laplacian": laplacian,
+}
+CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "E": sympy.E}
+#: Names with a meaning of their own in every problem file.
+RESERVED = frozenset({*FUNCTIONS, *SEVERAL, *OPERATORS, *CONSTANTS, "indicator", "sum", "prod", "range", "exact"})
+
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: sympy.Lt,
+    ast.LtE: sympy.Le,
+    ast.Gt: sympy.Gt,
+    ast.GtE: sympy.Ge,
+}
+_ALLOWED = (
+    "allowed are numbers, + - * / **, names and axes of the file, x[i], pi, E, comparisons inside indicator(...), "
+    "sum(... for i in range(...)), prod(...), and "
+    f"{', '.join(sorted({*FUNCTIONS, *SEVERAL, *OPERATORS}))}"
+)
+
+
+class Budget:
+    """How many syntax nodes one file may still take."""
+
+    def __init__(self, steps: int = MAX_STEPS) -> None:
+        self.left = steps
+
+    def take(self, steps: int) -> bool:
+        """Take some steps; tell whether they were left."""
+        self.left -= steps
+        return self.left >= 0
+
+
+class Parser:
+    """Reads one expression.
+
+    Parameters
+    ----------
+    place
+        Where the expression stands, for messages: `"problem.toml: [problem] strong"`.
+    lookup
+        Returns the value of a name and its size in steps, or raises KeyError.
+    known
+        The names that `lookup` knows, for suggestions.
+    budget
+        What is left for the whole file.
+    """
+
+    def __init__(
+        self, place: str, lookup: Callable[[str], tuple[Value, int]], known: Iterable[str], budget: Budget
+    ) -> None:
+        self.place, self.lookup, self.known, self.budget = place, lookup, tuple(known), budget
+        self._text = ""
+
+    def parse(self, text: str) -> sympy.Expr:
+        """Return a scalar expression.
+
+        Raises
+        ------
+        ValueError
+            Anything else than the whitelisted syntax, with the column; an expression that is too large.
+        """
+        if len(text) > MAX_LENGTH:
+            raise ValueError(f"{self.place}: an expression may have {MAX_LENGTH} characters, got {len(text)}")
+        self._text = " ".join(text.split())  # columns then count in the text on one line
+        tree = self._syntax_tree()
+        value = self._value(tree, {}, 0)
+        if isinstance(value, sympy.Expr):
+            return value
+        kind = {Vector: "a vector", tuple: "a list"}.get(type(value), "a comparison")
+        self._refuse(tree, f"a number or a scalar expression is expected, got {kind}")
+
+    def _syntax_tree(self) -> ast.expr:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse(self._text, mode="eval").body
+        except SyntaxError as error:
+            column = f", column {error.offset}" if error.offset else ""
+            raise ValueError(f"{self.place}{column}: {error.msg}, in {self._shown()}") from None
+        except (RecursionError, MemoryError):
+            raise ValueError(f"{self.place}: the expression is nested too deeply; at most {MAX_DEPTH} levels") from None
+        except ValueError as error:
+            raise ValueError(f"{self.place}: {error}, in {self._shown()}") from None
+
+    def _shown(self) -> str:
+        return repr(self._text if len(self._text) <= 80 else self._text[:77] + "...")
+
+    def _refuse(self, node: ast.AST, message: str) -> NoReturn:
+        offset = getattr(node, "col_offset", 0)
+        column = len(self._text.encode()[:offset].decode(errors="ignore")) + 1
+        raise ValueError(f"{self.place}, column {column}: {message}")
+
+    def _value(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> Value:
+        if not self.budget.take(1):
+            self._refuse(node, f"the expressions of the file are too large: more than {MAX_STEPS} steps")
+        if depth > MAX_DEPTH:
+            self._refuse(node, f"the expression is nested too deeply; at most {MAX_DEPTH} levels")
+        rule = _RULES.get(type(node))
+        if rule is None:
+            self._refuse(node, f"{_name_of(node)} not allowed in an expression; {_ALLOWED}")
+        return rule(self, node, variables, depth + 1)
+
+    def _scalar(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> sympy.Expr:
+        value = self._value(node, variables, depth)
+        if not isinstance(value, sympy.Expr):
+            kind = {Vector: "a vector", tuple: "a list"}.get(type(value), "a comparison")
+            self._refuse(node, f"a scalar is expected, got {kind}; comparisons go into indicator(...)")
+        return value
+
+    def _checked(self, node: ast.AST, value: sympy.Expr) -> sympy.Expr:
+        """Refuse numbers that are not finite or too large to go on with."""
+        if value.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
+            self._refuse(node, "the value is not a finite number")
+        if not value.free_symbols and value.is_number:
+            try:
+                size = abs(float(value))
+            except (OverflowError, TypeError):
+                size = math.inf
+            if not size <= MAX_NUMBER:
+                self._refuse(node, f"the number is not real or too large; at most {MAX_NUMBER:g}")
+        return value
+
+    def _constant(self, node: ast.Constant, variables: Mapping[str, int], depth: int) -> sympy.Expr:
+        value = node.value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self._refuse(node, f"{type(value).__name__} constants are not allowed; {_ALLOWED}")
+        if not abs(value) <= MAX_NUMBER:
+            self._refuse(node, f"the number is too large; at most {MAX_NUMBER:g}")
+        return sympy.Integer(value) if isinstance(value, int) else sympy.Float(value)
+
+    def _name(self, node: ast.Name, variables: Mapping[str, int], depth: int) -> Value:
+        if node.id in variables:
+            return sympy.Integer(variables[node.id])
+        return self._look_up(node, node.id)
+
+    def _look_up(self, node: ast.expr, name: str) -> Value:
+        if name in CONSTANTS:
+            return CONSTANTS[name]
+        try:
+            value, size = self.lookup(name)
+        except KeyError:
+            close = difflib.get_close_matches(name, [*self.known, *RESERVED], 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            self._refuse(node, f"unknown name {name}{hint} (known: {_listed(self.known)})")
+        if not self.budget.take(size):
+            self._refuse(node, f"the expressions of the file are too large: more than {MAX_STEPS} steps")
+        return value
+
+    def _subscript(self, node: ast.Subscript, variables: Mapping[str, int], depth: int) -> Value:
+        if not isinstance(node.value, ast.Name):
+            self._refuse(node, "only the name of a family of axes takes an index, such as x[3]")
+        return self._look_up(node, f"{node.value.id}[{self._integer(node.slice, variables, depth)}]")
+
+    def _integer(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> int:
+        value = self._scalar(node, variables, depth)
+        if not isinstance(value, sympy.Integer):
+            self._refuse(node, f"an integer is expected, got {value}")
+        return int(value)
+
+    def _unary(self, node: ast.UnaryOp, variables: Mapping[str, int], depth: int) -> Value:
+        operand = self._value(node.operand, variables, depth)
+        if isinstance(node.op, ast.Not) and _is_comparison(operand):
+            return sympy.Not(operand)
+        if isinstance(node.op, (ast.USub, ast.UAdd)) and isinstance(operand, (sympy.Expr, Vector)):
+            return -operand if isinstance(node.op, ast.USub) else operand
+        self._refuse(node, f"this operator is not allowed here; {_ALLOWED}")
+
+    def _binary(self, node: ast.BinOp, variables: Mapping[str, int], depth: int) -> Value:
+        """Walk down the left operands in a loop: a long sum is no deep nesting."""
+        chain = [node]
+        while isinstance(chain[-1].left, ast.BinOp):
+            chain.append(chain[-1].left)
+        value = self._value(chain[-1].left, variables, depth)
+        for link in reversed(chain):
+            if not self.budget.take(1):
+                self._refuse(link, f"the expressions of the file are too large: more than {MAX_STEPS} steps")
+            value = self._combine(link, value, self._value(link.right, variables, depth))
+        return value
+
+    def _combine(self, node: ast.BinOp, left: Value, right: Value) -> Value:
+        if isinstance(left, tuple) or isinstance(right, tuple) or _is_comparison(left) or _is_comparison(right):
+            self._refuse(node, "lists and comparisons take no arithmetic; comparisons go into indicator(...)")
+        result: Value
+        try:
+            if isinstance(node.op, ast.Add):
+                result = left + right
+            elif isinstance(node.op, ast.Sub):
+                result = left - right
+            elif isinstance(node.op, ast.Mult):
+                result = left * right
+            elif isinstance(node.op, ast.Div):
+                result = self._divide(node, left, right)
+            elif isinstance(node.op, ast.Pow):
+                result = self._power(node, left, right)
+            else:
+                self._refuse(node, f"{_name_of(node.op)} not allowed in an expression; {_ALLOWED}")
+        except TypeError as error:
+            self._refuse(node, str(error))
+        return self._checked(node, result) if isinstance(result, sympy.Expr) else result
+
+    def _divide(self, node: ast.BinOp, left: Value, right: Value) -> Value:
+        if isinstance(right, sympy.Expr) and right.is_zero:
+            self._refuse(node, "division by zero")
+        return left / right  # type: ignore[operator]
+
+    def _power(self, node: ast.BinOp, base: Value, exponent: Value) -> Value:
+        if isinstance(base, Vector) or isinstance(exponent, Vector):
+            self._refuse(node, "a vector has no power; use dot")
+        assert isinstance(base, sympy.Expr)
+        assert isinstance(exponent, sympy.Expr)
+        if exponent.is_number:
+            size = abs(float(self._checked(node, exponent)))
+            if size > MAX_EXPONENT:
+                self._refuse(node, f"the exponent is too large; at most {MAX_EXPONENT}")
+            if base.is_zero and not exponent.is_positive:
+                self._refuse(node, "division by zero")
+            if base.is_number and size * abs(math.log10(abs(float(base)) or 1.0)) > math.log10(MAX_NUMBER):
+                self._refuse(node, f"the power is too large or too small; at most {MAX_NUMBER:g}")
+        return base**exponent
+
+    def _compare(self, node: ast.Compare, variables: Mapping[str, int], depth: int) -> Value:
+        sides = [self._scalar(side, variables, depth) for side in (node.left, *node.comparators)]
+        relations = []
+        for operator, left, right in zip(node.ops, sides[:-1], sides[1:], strict=True):
+            if type(operator) not in _COMPARISONS:
+                self._refuse(node, f"{_name_of(operator)} not allowed; indicators compare with <, <=, >, >=")
+            relations.append(_COMPARISONS[type(operator)](left, right))
+        return sympy.And(*relations)
+
+    def _boolean(self, node: ast.BoolOp, variables: Mapping[str, int], depth: int) -> Value:
+        parts = [self._value(part, variables, depth) for part in node.values]
+        if not all(map(_is_comparison, parts)):
+            self._refuse(node, "'and' and 'or' join comparisons inside indicator(...)")
+        return sympy.And(*parts) if isinstance(node.op, ast.And) else sympy.Or(*parts)
+
+    def _list(self, node: ast.Tuple | ast.List, variables: Mapping[str, int], depth: int) -> Value:
+        return tuple(self._scalar(item, variables, depth) for item in node.elts)
+
+    def _call(self, node: ast.Call, variables: Mapping[str, int], depth: int) -> Value:
+        name = node.func.id if isinstance(node.func, ast.Name) else None
+        if name is None or name not in RESERVED or name in CONSTANTS or name in ("exact", "range"):
+            self._refuse(node, f"{name or 'this'} cannot be called; {_ALLOWED}")
+        if node.keywords:
+            self._refuse(node, f"{name} takes no named arguments")
+        if name in ("sum", "prod"):
+            return self._accumulate(node, name, variables, depth)
+        arguments = [self._value(argument, variables, depth) for argument in node.args]
+        try:
+            result = self._apply(node, name, arguments)
+        except (TypeError, ValueError) as error:
+            if str(error).startswith(self.place):
+                raise
+            self._refuse(node, f"{name}: {error}")
+        return self._checked(node, result) if isinstance(result, sympy.Expr) else result
+
+    def _apply(self, node: ast.Call, name: str, arguments: list[Value]) -> Value:
+        if name == "indicator":
+            self._count(node, name, arguments, 1, 1)
+            return indicator(arguments[0])
+        if name in OPERATORS:
+            least, most = {"dot": (2, 2), "inner": (2, 2), "diff": (2, 3)}.get(name, (1, 1))
+            self._count(node, name, arguments, least, most)
+            if name == "diff" and len(arguments) == 3:
+                order = arguments[2]
+                if not isinstance(order, sympy.Integer) or not 1 <= order <= 4:
+                    self._refuse(node, f"the order of a derivative must be an integer from 1 to 4, got {order}")
+                return diff(arguments[0], arguments[1], int(order))
+            result: Value = OPERATORS[name](*arguments)
+            return result
+        if not all(isinstance(argument, sympy.Expr) for argument in arguments):
+            self._refuse(node, f"{name} takes scalars")
+        if name in SEVERAL:
+            self._count(node, name, arguments, 2, 16)
+            return SEVERAL[name](*arguments)
+        self._count(node, name, arguments, 1, 1)
+        return FUNCTIONS[name](arguments[0])
+
+    def _count(self, node: ast.Call, name: str, arguments: list[Value], least: int, most: int) -> None:
+        if not least <= len(arguments) <= most:
+            expected = str(least) if least == most else f"{least} to {most}"
+            self._refuse(node, f"{name} takes {expected} argument{'s' * (most > 1)}, got {len(arguments)}")
+
+    def _accumulate(self, node: ast.Call, name: str, variables: Mapping[str, int], depth: int) -> Value:
+        if len(node.args) != 1 or not isinstance(node.args[0], (ast.GeneratorExp, ast.ListComp)):
+            self._refuse(node, f"{name} needs one expression with 'for', such as {name}(x[i] for i in range(1, 11))")
+        comprehension = node.args[0]
+        items = [
+            self._scalar(comprehension.elt, inside, depth)
+            for inside in self._loops(comprehension.generators, dict(variables), depth)
+        ]
+        if not items:
+            return sympy.S.Zero if name == "sum" else sympy.S.One
+        return self._checked(node, sympy.Add(*items) if name == "sum" else sympy.Mul(*items))
+
+    def _loops(self, loops: list[ast.comprehension], variables: dict[str, int], depth: int) -> Iterator[dict[str, int]]:
+        if not loops:
+            yield variables
+            return
+        loop = loops[0]
+        if not isinstance(loop.target, ast.Name) or loop.is_async:
+            self._refuse(loop.target, "'for' needs one plain variable")
+        if loop.target.id in RESERVED:
+            self._refuse(loop.target, f"{loop.target.id} has a meaning of its own; use another variable")
+        if loop.ifs:
+            self._refuse(loop.ifs[0], "'if' is not allowed after 'for'")
+        for value in self._items(loop.iter, variables, depth):
+            yield from self._loops(loops[1:], {**variables, loop.target.id: value}, depth)
+
+    def _items(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> range:
+        called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range"
+        if not called or not isinstance(node, ast.Call) or node.keywords or not 1 <= len(node.args) <= 3:
+            self._refuse(node, "'for' runs over range(...) with integers only")
+        bounds = [self._integer(argument, variables, depth) for argument in node.args]
+        if len(bounds) == 3 and bounds[2] == 0:
+            self._refuse(node, "the step of a range must not be 0")
+        if max(map(abs, bounds)) > 10**9:
+            self._refuse(node, f"a range may have {MAX_RANGE} items")
+        items = range(*bounds)
+        if len(items) > MAX_RANGE:
+            self._refuse(node, f"a range may have {MAX_RANGE} items, got {len(items)}")
+        return items
+
+
+_Rule = Callable[[Parser, Any, Mapping[str, int], int], Value]
+_RULES: dict[type[ast.AST], _Rule] = {
+    ast.Constant: Parser._constant,
+    ast.Name: Parser._name,
+    ast.Subscript: Parser._subscript,
+    ast.UnaryOp: Parser._unary,
+    ast.BinOp: Parser._binary,
+    ast.Compare: Parser._compare,
+    ast.BoolOp: Parser._boolean,
+    ast.Tuple: Parser._list,
+    ast.List: Parser._list,
+    ast.Call: Parser._call,
+}
+_NAMES: dict[type[ast.AST], str] = {
+    ast.Attribute: "attribute access is",
+    ast.Lambda: "lambda is",
+    ast.JoinedStr: "strings are",
+    ast.IfExp: "'if' ... 'else' is",
+    ast.GeneratorExp: "'for' outside of sum and prod is",
+    ast.ListComp: "'for' outside of sum and prod is",
+    ast.NamedExpr: "assignment is",
+    ast.BitXor: "^ is (powers are written **)",
+    ast.Mod: "% is",
+    ast.FloorDiv: "// is",
+    ast.MatMult: "@ is (use dot)",
+    ast.Eq: "== is",
+    ast.NotEq: "!= is",
+}
+
+
+def _is_comparison(value: object) -> bool:
+    return isinstance(value, Boolean) and not isinstance(value, sympy.Expr)  # a symbol is both
+
+
+def _name_of(node: ast.AST) -> str:
+    return _NAMES.get(type(node), f"{type(node).__name__} is")
+
+
+def _listed(names: tuple[str, ...], most: int = 12) -> str:
+    return ", ".join(names if len(names) <= most else [*names[: most - 1], "…", names[-1]])
