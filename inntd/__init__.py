@@ -2,6 +2,7 @@
 
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
+from inntd.models import CPModel, load
 from inntd.problems import (
     Problem,
     diff,
@@ -19,6 +20,7 @@ from inntd.problems import (
 __all__ = [
     "Axis",
     "CHiDeNNBasis",
+    "CPModel",
     "LinearBasis",
     "Problem",
     "__version__",
@@ -30,6 +32,7 @@ __all__ = [
     "indicator",
     "inner",
     "laplacian",
+    "load",
     "test_function",
     "unknown",
 ]

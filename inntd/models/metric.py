@@ -8,17 +8,15 @@ meshes of the axis, and to plain functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from inntd.axes import Axis
+from inntd.axes.functions import Function, evaluate
 from inntd.models.sweep import Array, triangular_of_chunks
-
-Function: TypeAlias = Callable[[Array], npt.ArrayLike]
 
 CELLS_AT_ONCE = 1 << 14
 FEWEST_CELLS = 32  # on an axis with functions that are not in its space
@@ -210,12 +208,4 @@ def _discrete_block(columns: Sequence[Columns], functions: Sequence[Function]) -
 
 def _call(axis: Axis, function: Function, points: Array) -> Array:
     """Return a function's values at points of any shape, finite or refused."""
-    values = np.asarray(function(np.ascontiguousarray(points.reshape(-1))), dtype=np.float64)
-    if values.size not in (1, points.size):
-        raise ValueError(
-            f"a function on axis {axis.name!r} must return one value per point, got {values.shape} for {points.size}"
-        )
-    if not np.isfinite(values).all():
-        where = points.reshape(-1)[np.flatnonzero(~np.isfinite(np.broadcast_to(values, points.size)))[0]]
-        raise ValueError(f"a function on axis {axis.name!r} must be finite, got NaN or infinity at {where:.17g}")
-    return np.broadcast_to(values.reshape(-1), points.size).reshape(points.shape)
+    return evaluate(axis.name, function, np.ascontiguousarray(points.reshape(-1))).reshape(points.shape)
