@@ -95,7 +95,9 @@ def main(cases: Sequence[Case], description: str, arguments: Sequence[str] | Non
     names = [case.name for case in cases]
     parser = argument_parser(description, names)
     options = parser.parse_args(arguments)
-    chosen = [case for case in cases if (case.name in options.case if options.case else case.quick or not options.quick)]
+    chosen = [
+        case for case in cases if (case.name in options.case if options.case else case.quick or not options.quick)
+    ]
     lines = [run(case, 1 if options.quick else options.repeat) for case in chosen]
     return int(any(line["rejected"] for line in lines))
 
@@ -105,7 +107,9 @@ def argument_parser(description: str, names: Sequence[str]) -> argparse.Argument
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--case", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help="a smoke run: the small cases, once each")
-    parser.add_argument("--repeat", type=_positive, default=5, metavar="N", help="repeats, of which the median is reported")
+    parser.add_argument(
+        "--repeat", type=_positive, default=5, metavar="N", help="repeats, of which the median is reported"
+    )
     return parser
 
 
@@ -253,7 +257,9 @@ def commit() -> str | None:
     """Return the commit of the checkout, with a + for local changes; None outside one."""
     here = Path(__file__).resolve().parent
     try:
-        head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        head = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        )
         changes = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -32,8 +32,17 @@ def by_square(random: np.random.Generator, problem: it.Problem, count: int) -> t
     return points, harness.exact_values(problem, points) ** -2.0
 
 
-def case(name: str, dimension: int, stop: float, elements: int, s: int, error: float, seconds: float | None, tolerance: float,
-         quick: bool = False) -> harness.Case:
+def case(
+    name: str,
+    dimension: int,
+    stop: float,
+    elements: int,
+    s: int,
+    error: float,
+    seconds: float | None,
+    tolerance: float,
+    quick: bool = False,
+) -> harness.Case:
     """Return one row of the experiment."""
     return harness.Case(
         name,

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from inntd.axes import Axis
-from inntd.models.metric import Columns, block
 from inntd.models.doubled import Array
+from inntd.models.metric import Columns, block
 from inntd.models.norms import exp, log_norm
 
 

@@ -62,7 +62,9 @@ def save(
     except (TypeError, ValueError) as error:
         raise TypeError(f"metadata must hold only what JSON carries, got {error}") from None
     if len(header) > LARGEST_HEADER // 2:  # safetensors escapes it once more
-        raise ValueError(f"metadata must fit into {LARGEST_HEADER // 2**21} MB of JSON, got {len(header) / 2**20:.0f} MB")
+        raise ValueError(
+            f"metadata must fit into {LARGEST_HEADER // 2**21} MB of JSON, got {len(header) / 2**20:.0f} MB"
+        )
     write_atomically(Path(path), safetensors.torch.save(tensors, metadata={FORMAT: header}), overwrite=overwrite)
 
 

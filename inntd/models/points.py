@@ -100,7 +100,9 @@ def check_coordinates(x: torch.Tensor, axis: Axis, extrapolate: Extrapolate = "r
         )
     if axis.discrete:
         wrong = x != x.round()
-        _raise_first(x, wrong, name, f"must be whole numbers on the discrete axis {axis.name!r}, got {{}} others of {{}}")
+        _raise_first(
+            x, wrong, name, f"must be whole numbers on the discrete axis {axis.name!r}, got {{}} others of {{}}"
+        )
 
 
 def is_transformed(tensor: torch.Tensor) -> bool:
