@@ -293,7 +293,7 @@ class Axis(Symbolic):
         >>> it.Axis("x", 0, 2, elements=2).interpolate(lambda x: x**2)
         array([0., 1., 4.])
         """
-        return evaluate(self.name, function, self.nodes[: self.size])
+        return evaluate(self.name, function, self.nodes[: self.size]).copy()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything about the axis in types that JSON carries without loss.
