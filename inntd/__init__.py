@@ -16,6 +16,7 @@ from inntd.problems import (
     test_function,
     unknown,
 )
+from inntd.solvers import solve
 
 __all__ = [
     "Axis",
@@ -33,6 +34,7 @@ __all__ = [
     "inner",
     "laplacian",
     "load",
+    "solve",
     "test_function",
     "unknown",
 ]
