@@ -377,6 +377,7 @@ bool Alternating::solve_axis(int axis, int begin, SweepReport& report) {
 }
 
 // The change of the whole field by this update, in L2, without cancellation: |sum_p (x_p - x_p_old) (x) rest_p|.
+// Leaves the mass Gram matrix of the solution in matrix_work_.
 void Alternating::measure(int axis, int begin, SweepReport& report) {
   const AxisSystem& a = system_.axes[axis];
   const int active = rank_ - begin;
@@ -390,29 +391,30 @@ void Alternating::measure(int axis, int begin, SweepReport& report) {
     for (int k = 0; k < active * active; ++k) sum += gram[k] * others[k];
     return std::max(0.0, sum);
   };
-  if (axis == axis_count() - 1) report.norm = std::sqrt(squared_norm(solution_.data()));
   for (std::int64_t k = 0; k < a.n * active; ++k) old_[k] -= solution_[k];
   report.change += squared_norm(old_.data());
+  report.norm = std::sqrt(squared_norm(solution_.data()));
 }
 
 // Stores the solution as columns of unit norm and amplitudes. False when something is not finite.
 bool Alternating::normalise(int axis, int begin) {
   const AxisSystem& a = system_.axes[axis];
   const int active = rank_ - begin;
-  apply(axis, a.metric, active, solution_.data(), image_.data());
-  double* squares = matrix_work_.data();
-  std::fill_n(squares, active, 0.0);
-  for (std::int64_t i = 0; i < a.n; ++i) {
-    for (int p = 0; p < active; ++p) squares[p] += solution_[i * active + p] * image_[i * active + p];
-  }
+  const double* gram = matrix_work_.data();  // of the solution, left there by measure()
   for (int p = 0; p < active; ++p) {
-    if (!std::isfinite(squares[p])) return false;
+    if (!std::isfinite(gram[p * active + p])) return false;
   }
+  double* inverse = matrix_work_.data() + static_cast<std::size_t>(active) * active;
   for (int p = 0; p < active; ++p) {
-    const double norm = std::sqrt(std::max(0.0, squares[p]));
+    const double norm = std::sqrt(std::max(0.0, gram[p * active + p]));
     amplitudes_[begin + p] = norm;
-    if (!(norm > 1e-280)) continue;  // a mode that vanished keeps its direction
-    for (std::int64_t i = 0; i < a.n; ++i) factors_[axis][i * rank_ + begin + p] = solution_[i * active + p] / norm;
+    inverse[p] = norm > 1e-280 ? 1.0 / norm : 0.0;  // a mode that vanished keeps its direction
+  }
+  for (std::int64_t i = 0; i < a.n; ++i) {
+    for (int p = 0; p < active; ++p) {
+      double& entry = factors_[axis][i * rank_ + begin + p];
+      entry = inverse[p] > 0.0 ? solution_[i * active + p] * inverse[p] : entry;
+    }
   }
   return true;
 }

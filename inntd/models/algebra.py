@@ -9,7 +9,8 @@ import numpy as np
 
 from inntd.axes import Axis
 from inntd.models.metric import Columns, block
-from inntd.models.sweep import Array, exp, log_norm, log_norms_replaced, log_sum, normalised
+from inntd.models.doubled import Array
+from inntd.models.norms import exp, log_norm, log_norms_replaced, log_sum, normalised
 
 SAFE_EXPONENT = 400  # powers of two that a factor may take up without a look at what it holds
 
@@ -91,11 +92,7 @@ def log_length(
     length = log_norm(found, weights)
     if kind == "L2":
         return length
-    found[0] = found[0] * weights
-    derivatives = derivative_blocks(axes, factors)
-    if derivatives[0] is not None:
-        derivatives[0] = derivatives[0] * weights
-    return log_sum([length, *log_norms_replaced(found, derivatives)])
+    return log_sum([length, *log_norms_replaced(found, derivative_blocks(axes, factors), weights)])
 
 
 def inner(axes: Sequence[Sequence[Axis]], factors: Sequence[Sequence[Array]]) -> float:

@@ -18,7 +18,7 @@ from inntd.models.error import Separated, relative_error
 from inntd.models.metric import integrals
 from inntd.models.points import Extrapolate, as_tensor, check_coordinates, check_points
 from inntd.models.rounding import round_factors
-from inntd.models.sweep import exp
+from inntd.models.norms import exp
 
 Norm: TypeAlias = Literal["L2", "H1"]
 NORMS: tuple[Norm, ...] = ("L2", "H1")

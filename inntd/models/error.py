@@ -10,7 +10,8 @@ import numpy as np
 
 from inntd.axes import Axis
 from inntd.models.metric import Columns, block
-from inntd.models.sweep import Array, exp, log_norm
+from inntd.models.doubled import Array
+from inntd.models.norms import exp, log_norm
 
 
 class Separated(Protocol):

@@ -19,7 +19,9 @@ import numpy as np
 
 from inntd.axes import Axis
 from inntd.models.algebra import blocks
-from inntd.models.sweep import Array, absorb, exp, log_norm, normalised, suffixes
+from inntd.models.doubled import Array
+from inntd.models.norms import exp, log_norm, normalised
+from inntd.models.sweep import absorb, suffixes
 
 SWEEPS = 100
 GROWTH_SWEEPS = 3

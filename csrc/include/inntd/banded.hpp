@@ -37,8 +37,47 @@ namespace {
 inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 inline std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 
+// One column: four partial sums a row, since the loop over columns below would do one product a turn.
+template <class T>
+void banded_multiply_vector(std::int64_t n, int b, const T* band, const T* x, T* out) {
+  const int width = 2 * b + 1;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const int first = static_cast<int>(larger(0, b - i)), last = static_cast<int>(smaller(width, b + n - i));
+    const T* row = band + i * width;
+    const T* source = x + i - b;
+    T sum[4] = {};
+    int k = first;
+    for (; k + 4 <= last; k += 4) {
+      for (int l = 0; l < 4; ++l) sum[l] += row[k + l] * source[k + l];
+    }
+    for (; k < last; ++k) sum[0] += row[k] * source[k];
+    out[i] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  }
+}
+
+// A few columns, their number known to the compiler: the sums stay in registers.
+template <class T, int M>
+void banded_multiply_few(std::int64_t n, int b, const T* band, const T* x, T* out) {
+  const int width = 2 * b + 1;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const int first = static_cast<int>(larger(0, b - i)), last = static_cast<int>(smaller(width, b + n - i));
+    const T* source = x + (i - b) * M;
+    T sum[M] = {};
+    for (int k = first; k < last; ++k) {
+      const T value = band[i * width + k];
+      for (int p = 0; p < M; ++p) sum[p] += value * source[k * M + p];
+    }
+    for (int p = 0; p < M; ++p) out[i * M + p] = sum[p];
+  }
+}
+
 template <class T>
 void banded_multiply(std::int64_t n, int b, const T* band, int m, const T* x, T* out) {
+  if (m == 1) return banded_multiply_vector(n, b, band, x, out);
+  if (m == 2) return banded_multiply_few<T, 2>(n, b, band, x, out);
+  if (m == 3) return banded_multiply_few<T, 3>(n, b, band, x, out);
+  if (m == 4) return banded_multiply_few<T, 4>(n, b, band, x, out);
+  if (m == 8) return banded_multiply_few<T, 8>(n, b, band, x, out);
   const int width = 2 * b + 1;
   for (std::int64_t i = 0; i < n; ++i) {
     T* row = out + i * m;

@@ -10,6 +10,8 @@ namespace inntd {
 
 constexpr std::int64_t kLineBytes = 64;
 
+namespace {  // internal linkage: a copy that was built for AVX-512 must not be taken for the baseline's
+
 template <class T>
 constexpr std::int64_t line_lanes() {
   return kLineBytes / static_cast<std::int64_t>(sizeof(T));
@@ -19,6 +21,8 @@ template <class T>
 constexpr std::int64_t round_up_to_line(std::int64_t count) {
   return (count + line_lanes<T>() - 1) / line_lanes<T>() * line_lanes<T>();
 }
+
+}  // namespace
 
 // Vectors that a loop over modes keeps in registers at a time, at most.
 constexpr int kMaxVectorsAtOnce = 4;
