@@ -130,7 +130,7 @@ def _write(model: CPModel, folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        model.save(folder / SOLUTION)
+        model.save(folder / SOLUTION, overwrite=True)
         return [folder / SOLUTION, *save_pictures(model, folder)]
     except BaseException:
         with contextlib.suppress(OSError):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from inntd.axes import Axis
-from inntd.models.metric import Columns, block
 from inntd.models.doubled import Array
+from inntd.models.metric import Columns, block
 from inntd.models.norms import exp, log_norm, log_norms_replaced, log_sum, normalised
 
 SAFE_EXPONENT = 400  # powers of two that a factor may take up without a look at what it holds

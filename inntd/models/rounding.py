@@ -104,8 +104,7 @@ class Modes:
 
     def distance(self, other: Modes) -> float:
         """Return the relative distance to modes that are combinations of these on each axis."""
-        both = [(self.axes, self.axes), (self.factors, other.factors)]
-        joint = blocks(*both)
+        joint = blocks([self.axes, other.axes], [self.factors, other.factors])
         weights = np.concatenate([self.weights, -other.weights * math.exp(other.log - self.log)])
         return exp(log_norm(joint, weights) - log_norm(self.blocks, self.weights))
 
@@ -188,9 +187,8 @@ def _alternating(tensor: Modes, rank: int | None) -> Iterator[list[Array]]:
         fit.sweeps(SWEEPS if rank is None or last else GROWTH_SWEEPS)
         if rank is None:
             yield fit.transforms()
-        if (rank is None or last) and fit.polish():
-            yield fit.transforms()
-        elif last and rank is not None:
+        polished = (rank is None or last) and fit.polish()
+        if polished or (last and rank is not None):
             yield fit.transforms()
 
 
@@ -272,7 +270,9 @@ class _Fit:
                 new, given = others[:, : self.rank], others[:, self.rank :] * self.weights
                 self._set(d, np.linalg.lstsq(new, given, rcond=1e-15)[0].T)
                 before = absorb(before, np.hstack([matrix @ self.x[d], matrix]))
-            change = sum(float(np.abs(b @ (x - y)).max()) for b, x, y in zip(self.blocks, self.transforms(), old, strict=True))
+            change = sum(
+                float(np.abs(b @ (x - y)).max()) for b, x, y in zip(self.blocks, self.transforms(), old, strict=True)
+            )
             if change < 1e-15:
                 break
         return True
