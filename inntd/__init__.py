@@ -16,11 +16,14 @@ from inntd.problems import (
     test_function,
     unknown,
 )
+from inntd.solvers import Answer, ErrorEstimate, solve
 
 __all__ = [
+    "Answer",
     "Axis",
     "CHiDeNNBasis",
     "CPModel",
+    "ErrorEstimate",
     "LinearBasis",
     "Problem",
     "__version__",
@@ -33,6 +36,7 @@ __all__ = [
     "inner",
     "laplacian",
     "load",
+    "solve",
     "test_function",
     "unknown",
 ]

@@ -22,8 +22,8 @@ from inntd import _kernels
 
 if TYPE_CHECKING:
     from inntd.models import CPModel
+    from inntd.models.result import Answer
     from inntd.problems.toml import ProblemFile
-    from inntd.solvers import Answer
 
 DONE, NOT_CONVERGED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 SOLUTION = "solution.inntd"

@@ -29,9 +29,7 @@ def gaussian(r: Real) -> Real:
 KERNELS: dict[str, Callable[[Real], Real]] = {"cubic": cubic, "gaussian": gaussian}
 
 
-def patch_functions(
-    nodes: Sequence[float], x: Real, kernel: str, p: int, a: float
-) -> Sequence[Real]:
+def patch_functions(nodes: Sequence[float], x: Real, kernel: str, p: int, a: float) -> Sequence[Real]:
     """Return all W^(j)(x) of one patch; p = len(nodes) - 1 is the Lagrange polynomial whatever the kernel."""
     points = [Real(node) for node in nodes]
     if kernel == "lagrange":
