@@ -120,12 +120,13 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
     coordinates = choose_coordinates(system)
     loads = [c.load(vectors[free]) for c, vectors, free in zip(coordinates, system.vectors, system.free, strict=True)]
     scale = float(system.load_logs.max()) if len(system.load_logs) else 0.0
+    sign = _sign(system)
     solver = core.Alternating(
         [c.system(load) for c, load in zip(coordinates, loads, strict=True)],
         system.terms,
-        system.coefficients,
+        sign * system.coefficients,
         np.ascontiguousarray(system.load_terms, dtype=np.int32),
-        system.load_signs * np.exp(system.load_logs - scale),
+        sign * system.load_signs * np.exp(system.load_logs - scale),
         plan.proximal,
     )
     starts = [
@@ -133,6 +134,17 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
         for c, axis, free in zip(coordinates, system.axes, system.free, strict=True)
     ]
     return State(solver, coordinates, scale, starts, np.random.default_rng(plan.seed), time.perf_counter())
+
+
+def _sign(system: DiscreteSystem) -> float:
+    """Sign of the operator's trace: an equation written with the other sign is turned, so that blocks are positive."""
+    means = [[float(matrix.band[:, matrix.half_bandwidth].mean()) for matrix in own] for own in system.matrices]
+    largest = [max(abs(mean) for mean in own) for own in means]
+    trace = 0.0
+    for coefficient, places in zip(system.coefficients, system.terms, strict=True):
+        relative = [means[d][j] / largest[d] for d, j in enumerate(places)]
+        trace += coefficient * float(np.prod(relative))
+    return -1.0 if trace < 0 else 1.0
 
 
 def _start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:
