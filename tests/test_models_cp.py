@@ -43,7 +43,7 @@ def random_model(axes: list[it.Axis], rank: int = 4, seed: int = 0) -> it.CPMode
 
 def dense_form(model: it.CPModel) -> Dense:
     factors = [factor.detach().numpy().astype(float) for factor in model.factors]
-    return Dense(model.axes, tl.cp_to_tensor((None, factors)).reshape([axis.size for axis in model.axes]))
+    return Dense(model.axes, tl.cp_to_tensor((np.ones(model.rank), factors)))
 
 
 @pytest.mark.parametrize("case", AXES)
@@ -73,7 +73,7 @@ class TestTrainableModels(FieldConformance):
         return dense_form(field)
 
     def close(self, found: object, expected: object) -> None:
-        super().close(found.detach() if isinstance(found, torch.Tensor) else found, expected)
+        super().close(*(x.detach() if isinstance(x, torch.Tensor) else x for x in (found, expected)))
 
     def test_jet(self, field: it.CPModel, dense: Dense, points: Array) -> None:
         expected = it.CPModel.from_factors(field.axes, list(field.factors)).jet(points)

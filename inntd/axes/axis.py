@@ -252,7 +252,8 @@ class Axis(Symbolic):
             odd = np.flatnonzero(points != np.rint(points))
             if odd.size:
                 raise ValueError(f"{label} must be whole numbers on this discrete axis, got {points[odd[0]]}")
-        return np.clip(points, low, high)
+        inside: Array = np.clip(points, low, high)
+        return inside
 
     def tabulate(self, points: npt.ArrayLike, order: int = 0) -> tuple[npt.NDArray[np.int64], Array]:
         """Return which basis functions are nonzero at points, and their values or derivatives.
@@ -293,7 +294,8 @@ class Axis(Symbolic):
         >>> it.Axis("x", 0, 2, elements=2).interpolate(lambda x: x**2)
         array([0., 1., 4.])
         """
-        return evaluate(self.name, function, self.nodes[: self.size]).copy()
+        values: Array = evaluate(self.name, function, self.nodes[: self.size]).copy()
+        return values
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything about the axis in types that JSON carries without loss.
