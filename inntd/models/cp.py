@@ -15,6 +15,7 @@ from inntd import _checks
 from inntd.axes import Axis
 from inntd.models import algebra, functional, memory
 from inntd.models.error import Separated, relative_error
+from inntd.models.factors import check_axes, check_comparable, check_factors, random_factors
 from inntd.models.metric import integrals
 from inntd.models.norms import exp
 from inntd.models.points import Extrapolate, as_tensor, check_coordinates, check_points
@@ -91,14 +92,13 @@ class CPModel(torch.nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.axes = _check_axes(axes)
+        self.axes = check_axes(axes)
         rank = _checks.positive_int("rank", rank)
         if dtype not in DTYPES:
             raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
         if factors is None:
-            given = _random_factors(self.axes, rank, seed)
-        else:
-            given = _check_factors(self.axes, factors, rank)
+            factors = random_factors(self.axes, rank, seed)
+        given = check_factors(self.axes, factors, rank)
         self.factors = torch.nn.ParameterList([torch.nn.Parameter(factor.to(dtype)) for factor in given])
         self.metadata = {}
 
@@ -114,8 +114,8 @@ class CPModel(torch.nn.Module):
         dtype : torch.dtype, optional
             By default float32 if all factors are, else float64.
         """
-        axes = _check_axes(axes)
-        given = _check_factors(axes, factors, None)
+        axes = check_axes(axes)
+        given = check_factors(axes, factors, None)
         if dtype is None:
             dtype = torch.float32 if all(factor.dtype == torch.float32 for factor in given) else torch.float64
         model = cls(axes, given[0].shape[1], factors=given, dtype=dtype)
@@ -129,12 +129,12 @@ class CPModel(torch.nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The type of the factors."""
-        return self.factors[0].dtype
+        return self._first.dtype
 
     @property
     def device(self) -> torch.device:
         """Where the factors are."""
-        return self.factors[0].device
+        return self._first.device
 
     # ------------------------------------------------------------------------------------------------- evaluation
 
@@ -161,7 +161,7 @@ class CPModel(torch.nn.Module):
         ValueError, TypeError
             When points have another shape, dtype or device, are not finite, or lie outside the mesh.
         """
-        points = check_points(points, self.axes, self.factors[0], extrapolate)
+        points = check_points(points, self.axes, self._first, extrapolate)
         return functional.values(self.axes, list(self.factors), points)
 
     def jet(
@@ -181,7 +181,7 @@ class CPModel(torch.nn.Module):
         >>> round(gradient.item(), 12), round(second.item(), 11)
         (0.27, 1.8)
         """
-        points = check_points(points, self.axes, self.factors[0], extrapolate)
+        points = check_points(points, self.axes, self._first, extrapolate)
         return functional.jet(self.axes, list(self.factors), points)
 
     def grid(
@@ -215,16 +215,16 @@ class CPModel(torch.nn.Module):
         >>> import inntd as it
         >>> x, y = it.Axis("x", 0, 1, elements=8), it.Axis("y", 0, 2, elements=8)
         >>> u = it.CPModel.from_factors([x, y], [x.nodes[:, None] ** 2, y.nodes[:, None]])
-        >>> u.grid(x=[0.5, 1.0], y=[0.0, 1.0, 2.0])
-        tensor([[0.0000, 0.2500, 0.5000],
-                [0.0000, 1.0000, 2.0000]], dtype=torch.float64)
+        >>> u.grid(x=[0.5, 1.0], y=[0.5, 1.0, 2.0])
+        tensor([[0.1250, 0.2500, 0.5000],
+                [0.5000, 1.0000, 2.0000]], dtype=torch.float64)
         """
         given = self._named(vectors, named)
         missing = [axis.name for axis in self.axes if axis not in given]
         if missing:
             raise ValueError(f"grid must be given a vector for every axis, got none for {', '.join(missing)}: "
                              "hold others still with a number")  # fmt: skip
-        arrays = {axis: as_tensor(axis.name, value, self.factors[0]) for axis, value in given.items()}
+        arrays = {axis: as_tensor(axis.name, value, self._first) for axis, value in given.items()}
         for axis, x in arrays.items():
             if x.ndim > 1:
                 raise ValueError(f"{axis.name} must be a vector or a number, got shape {tuple(x.shape)}")
@@ -261,7 +261,7 @@ class CPModel(torch.nn.Module):
         >>> u = it.CPModel.from_factors([x, y], [x.nodes[:, None] ** 2, y.nodes[:, None]])
         >>> u.at(y=1.0)
         CPModel(rank=1, axes=(x: [0, 1], 8 elements), 9 parameters, float64)
-        >>> u.at(x=0.5, y=2.0)
+        >>> round(u.at(x=0.5, y=2.0), 12)
         0.5
         """
         return self._reduced({axis: self._row(axis, value) for axis, value in self._named(coordinates, fixed).items()})
@@ -335,18 +335,17 @@ class CPModel(torch.nn.Module):
     # --------------------------------------------------------------------------------------------------- arithmetic
 
     def __add__(self, other: Any) -> CPModel:
-        other = self._operand(other)
-        return NotImplemented if other is None else self._joined(other, 1.0)
+        operand = self._operand(other)
+        return NotImplemented if operand is None else self._joined(operand, 1.0)
 
     def __sub__(self, other: Any) -> CPModel:
-        other = self._operand(other)
-        return NotImplemented if other is None else self._joined(other, -1.0)
+        operand = self._operand(other)
+        return NotImplemented if operand is None else self._joined(operand, -1.0)
 
-    def __radd__(self, other: Any) -> CPModel:
-        return self + other
+    __radd__ = __add__
 
     def __rsub__(self, other: Any) -> CPModel:
-        return (-self) + other
+        return (-self).__add__(other)
 
     def __mul__(self, number: Any) -> CPModel:
         if not _is_number(number):
@@ -355,13 +354,12 @@ class CPModel(torch.nn.Module):
         factors = self._arrays()
         return self._with(self.axes, [factors[0] * number, *factors[1:]])
 
-    def __rmul__(self, number: Any) -> CPModel:
-        return self * number
+    __rmul__ = __mul__
 
     def __truediv__(self, number: Any) -> CPModel:
         if not _is_number(number):
             return NotImplemented
-        return self * (1.0 / float(number))
+        return self.__mul__(1.0 / float(number))
 
     def __neg__(self) -> CPModel:
         return self * -1.0
@@ -432,7 +430,7 @@ class CPModel(torch.nn.Module):
         cp : CPTensor, or pair of weights (M,) or None, and factors (n_d, M)
         """
         weights, factors = cp
-        given = _check_factors(_check_axes(axes), list(factors), None)
+        given = check_factors(check_axes(axes), list(factors), None)
         if weights is not None:
             scale = torch.as_tensor(np.asarray(weights)).to(given[0].dtype).reshape(-1)
             if scale.shape != (given[0].shape[1],):
@@ -486,9 +484,15 @@ class CPModel(torch.nn.Module):
 
     # ---------------------------------------------------------------------------------------------------- internals
 
+    @property
+    def _first(self) -> torch.Tensor:
+        factor: torch.Tensor = self.factors[0]
+        return factor
+
     def _array(self, axis: Axis) -> npt.NDArray[np.float64]:
-        factor = self.factors[self.axes.index(axis)]
-        return factor.detach().cpu().numpy().astype(np.float64, copy=False)
+        factor: torch.Tensor = self.factors[self.axes.index(axis)]
+        array: npt.NDArray[np.float64] = factor.detach().cpu().numpy().astype(np.float64, copy=False)
+        return array
 
     def _arrays(self) -> list[npt.NDArray[np.float64]]:
         return [self._array(axis) for axis in self.axes]
@@ -537,7 +541,7 @@ class CPModel(torch.nn.Module):
     def _operand(self, other: Any) -> CPModel | None:
         """Return a model to add: a number is a constant function."""
         if isinstance(other, CPModel):
-            self._same_axes(other)
+            check_comparable(self.axes, other.axes, same_mesh=True)
             return other
         if not _is_number(other):
             return None
@@ -552,24 +556,10 @@ class CPModel(torch.nn.Module):
         dtype = torch.promote_types(self.dtype, other.dtype)
         return type(self).from_factors(self.axes, factors, dtype=dtype).to(self.device)
 
-    def _same_axes(self, other: CPModel) -> None:
-        self._comparable(other)
-        for own, axis in zip(self.axes, other.axes, strict=True):
-            if own.key != axis.key:
-                raise ValueError(
-                    f"models must have the same mesh and basis on axis {own.name!r} to be added, got {own!r} and {axis!r}"
-                )
-
     def _comparable(self, other: CPModel) -> CPModel:
-        """Return `other`, a model whose axes have the same names, order and intervals."""
         if not isinstance(other, CPModel):
             raise TypeError(f"other must be a CPModel, got {type(other).__name__}")
-        names = [[axis.name for axis in model.axes] for model in (self, other)]
-        if names[0] != names[1]:
-            raise ValueError(f"models must have the same axes in the same order, got {names[0]} and {names[1]}")
-        for own, axis in zip(self.axes, other.axes, strict=True):
-            if (own.domain, own.discrete) != (axis.domain, axis.discrete):
-                raise ValueError(f"models must have the same interval on axis {own.name!r}, got {own!r} and {axis!r}")
+        check_comparable(self.axes, other.axes)
         return other
 
     def _log_distance(self, other: CPModel, kind: Norm) -> float:
@@ -582,48 +572,6 @@ class CPModel(torch.nn.Module):
         if kind == "H1" and not any(axis.kind == "space" and not axis.discrete for axis in self.axes):
             raise ValueError("kind must be 'L2' for a model without an axis of kind 'space', got 'H1'")
         return kind
-
-
-def _check_axes(axes: Sequence[Axis]) -> tuple[Axis, ...]:
-    if isinstance(axes, Axis) or not isinstance(axes, Sequence) or not all(isinstance(a, Axis) for a in axes):
-        raise TypeError(f"axes must be a sequence of Axis, got {axes!r}")
-    names = [axis.name for axis in axes]
-    if not names:
-        raise ValueError("axes must hold at least one Axis, got none")
-    if len(set(names)) < len(names):
-        raise ValueError(f"axes must have different names, got {', '.join(names)}")
-    return tuple(axes)
-
-
-def _check_factors(axes: Sequence[Axis], factors: Sequence[Any], rank: int | None) -> list[torch.Tensor]:
-    """Return copies of factors as finite tensors of fitting shapes, all on one device."""
-    if len(factors) != len(axes):
-        raise ValueError(f"factors must hold one array per axis ({len(axes)}), got {len(factors)}")
-    found: list[torch.Tensor] = []
-    for axis, factor in zip(axes, factors, strict=True):
-        tensor = factor.detach().clone() if isinstance(factor, torch.Tensor) else torch.tensor(np.asarray(factor))
-        if tensor.is_complex() or tensor.dtype == torch.bool:
-            raise TypeError(f"the factor of axis {axis.name!r} must be real numbers, got {tensor.dtype}")
-        if tensor.ndim == 2 and rank is None:
-            rank = _checks.positive_int(f"the number of columns of the factor of axis {axis.name!r}", tensor.shape[1])
-        if tensor.ndim != 2 or tensor.shape != (axis.size, rank):
-            expected = f"({axis.size}, {'M' if rank is None else rank})"
-            raise ValueError(f"the factor of axis {axis.name!r} must have shape {expected}, got {tuple(tensor.shape)}")
-        if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"the factor of axis {axis.name!r} must be finite, got NaN or infinity")
-        if found and tensor.device != found[0].device:
-            raise ValueError(f"factors must be on one device, got {found[0].device} and {tensor.device}")
-        found.append(tensor.contiguous())
-    return found
-
-
-def _random_factors(axes: Sequence[Axis], rank: int, seed: int) -> list[torch.Tensor]:
-    generator = torch.Generator().manual_seed(_checks.positive_int("seed", seed, minimum=0))
-    level = rank ** (-1.0 / len(axes))
-    noise = min(0.5, len(axes) ** -0.5)  # of the product over all axes about 0.5, however many these are
-    return [
-        level * (1 + noise * torch.randn(axis.size, rank, generator=generator, dtype=torch.float64)) for axis in axes
-    ]
 
 
 def _measure(axis: Axis) -> float:

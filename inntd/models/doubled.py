@@ -82,7 +82,7 @@ def gram(matrix: Array) -> Doubled:
     --------
     >>> import numpy as np
     >>> found = gram(np.array([[1.0, 2.0**-40]]))
-    >>> found.high[1, 1] == 2.0**-80, found.high[0, 1] == 2.0**-40
+    >>> bool(found.high[1, 1] == 2.0**-80), bool(found.high[0, 1] == 2.0**-40)
     (True, True)
     """
     rows = matrix.shape[0]

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from inntd.axes import Axis
+from inntd.axes.functions import Function
 from inntd.models.doubled import Array
 from inntd.models.metric import Columns, block
 from inntd.models.norms import exp, log_norm
@@ -78,14 +79,15 @@ def _by_axis(axes: Sequence[Axis], exact: Separated) -> list[list[Callable[[Arra
 def _joint_block(axis: Axis, factor: Array, functions: Sequence[Callable[[Array], Any] | None]) -> Array:
     """Return the block (k, M + terms) of one axis. Functions that several terms share are sampled once."""
     distinct: dict[Any, int] = {}
-    column = np.empty(len(functions), dtype=np.int64)
-    for i, function in enumerate(functions):
-        column[i] = distinct.setdefault(_key(function), len(distinct))
-    chosen = {position: function for position, function in zip(column, functions, strict=True)}
-    sampled = [_one if chosen[i] is None else chosen[i] for i in range(len(distinct))]
+    sampled: list[Function] = []
+    column = []
+    for function in functions:
+        column.append(distinct.setdefault(_key(function), len(distinct)))
+        if len(distinct) > len(sampled):
+            sampled.append(_one if function is None else function)
     found = block([Columns(axis, factor)], sampled)
     modes = factor.shape[1]
-    return found[:, np.concatenate([np.arange(modes), modes + column])]
+    return found[:, [*range(modes), *(modes + c for c in column)]]
 
 
 def _one(x: Array) -> float:

@@ -97,8 +97,8 @@ def load(path: str | os.PathLike[str]) -> CPModel:
     ...     path = os.path.join(folder, "u.inntd")
     ...     u.save(path, metadata={"error_estimate": 1e-9})
     ...     v = it.load(path)
-    >>> v.relative_distance(u), v.metadata
-    (0.0, {'error_estimate': 1e-09})
+    >>> torch.equal(v.factors[0], u.factors[0]), v.metadata
+    (True, {'error_estimate': 1e-09})
     """
     path = Path(path)
     try:
@@ -171,7 +171,7 @@ def _cp_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> CPMod
     if not isinstance(described, list) or not 0 < len(described) <= MOST_AXES:
         raise _Malformed("its axes are no list")
     axes = [Axis.from_dict(_unpacked(entry, tensors)) for entry in described]
-    factors = []
+    factors: list[torch.Tensor] = []
     for d, axis in enumerate(axes):
         factor = tensors.get(f"factors.{d}")
         if factor is None:

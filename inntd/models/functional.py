@@ -138,7 +138,7 @@ def values(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tensor) -> T
         return _composed_values(axes, factors, points)
     if points.device.type == "cpu":
         return _compiled_values(axes, factors, points)
-    parts = [_composed_values(axes, factors, part) for part in points.split(POINTS_AT_ONCE)]
+    parts = [_composed_values(axes, factors, part) for part in torch.split(points, POINTS_AT_ONCE)]
     return torch.cat(parts)
 
 
@@ -148,7 +148,7 @@ def jet(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tensor) -> tupl
         return _composed_jet(axes, factors, points)
     if points.device.type == "cpu":
         return _compiled_jet(axes, factors, points)
-    parts = [_composed_jet(axes, factors, part) for part in points.split(POINTS_AT_ONCE)]
+    parts = [_composed_jet(axes, factors, part) for part in torch.split(points, POINTS_AT_ONCE)]
     u, gradient, second = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
     return u, gradient, second
 

@@ -75,7 +75,7 @@ def integrals(axis: Axis) -> Array:
     per_kind = np.einsum("q,kqw->kw", powers, table.coefficients)
     values = 0.5 * np.diff(table.breaks)[:, None] * per_kind[table.kind]
     index = (table.first[:, None] + np.arange(table.width)) % axis.size
-    return np.bincount(index.reshape(-1), values.reshape(-1), minlength=axis.size)
+    return np.asarray(np.bincount(index.reshape(-1), values.reshape(-1), minlength=axis.size), dtype=np.float64)
 
 
 @dataclass(frozen=True)

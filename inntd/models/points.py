@@ -63,20 +63,20 @@ def check_points(points: Any, axes: Sequence[Axis], like: torch.Tensor, extrapol
         `extrapolate` is `"raise"`.
     """
     _checks.one_of("extrapolate", extrapolate, EXTRAPOLATE)
-    points = as_tensor("points", points, like)
-    if points.ndim != 2 or points.shape[1] != len(axes):
+    x = as_tensor("points", points, like)
+    if x.ndim != 2 or x.shape[1] != len(axes):
         names = ", ".join(axis.name for axis in axes[:6]) + (", …" if len(axes) > 6 else "")
-        remedy = "; one point is a row: points[None, :]" if points.shape == (len(axes),) else ""
+        remedy = "; one point is a row: points[None, :]" if x.shape == (len(axes),) else ""
         raise ValueError(
-            f"points must have shape (K, {len(axes)}), one column per axis ({names}), got {tuple(points.shape)}{remedy}"
+            f"points must have shape (K, {len(axes)}), one column per axis ({names}), got {tuple(x.shape)}{remedy}"
         )
-    if is_transformed(points):  # whose numbers cannot be read here: basis_rows does, below the transformation
-        return points.clamp(*_ends(axes, points)) if extrapolate == "clamp" else points
-    if points.shape[0] == 0 or _inside(points, axes):
-        return points
+    if is_transformed(x):  # whose numbers cannot be read here: basis_rows does, below the transformation
+        return x.clamp(*_ends(axes, x)) if extrapolate == "clamp" else points
+    if x.shape[0] == 0 or _inside(x, axes):
+        return x
     for d, axis in enumerate(axes):
-        check_coordinates(points[:, d], axis, extrapolate)
-    return points.clamp(*_ends(axes, points))
+        check_coordinates(x[:, d], axis, extrapolate)
+    return x.clamp(*_ends(axes, x))
 
 
 def check_coordinates(x: torch.Tensor, axis: Axis, extrapolate: Extrapolate = "raise", name: str = "points") -> None:
@@ -110,7 +110,7 @@ def is_transformed(tensor: torch.Tensor) -> bool:
     wrapped = getattr(torch._C._functorch, "is_functorch_wrapped_tensor", None)
     if wrapped is not None and wrapped(tensor):
         return True
-    return getattr(forward_ad, "_current_level", 0) >= 0 and forward_ad.unpack_dual(tensor).tangent is not None
+    return getattr(forward_ad, "_current_level", 0) >= 0 and forward_ad.unpack_dual(tensor).tangent is not None  # type: ignore[no-untyped-call]
 
 
 def _raise_first(x: torch.Tensor, wrong: torch.Tensor, name: str, message: str, remedy: str = "") -> None:

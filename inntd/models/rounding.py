@@ -104,8 +104,7 @@ class Modes:
 
     def distance(self, other: Modes) -> float:
         """Return the relative distance to modes that are combinations of these on each axis."""
-        both = [(self.axes, self.axes), (self.factors, other.factors)]
-        joint = blocks(*both)
+        joint = blocks([self.axes, other.axes], [self.factors, other.factors])
         weights = np.concatenate([self.weights, -other.weights * math.exp(other.log - self.log)])
         return exp(log_norm(joint, weights) - log_norm(self.blocks, self.weights))
 
@@ -188,7 +187,8 @@ def _alternating(tensor: Modes, rank: int | None) -> Iterator[list[Array]]:
         fit.sweeps(SWEEPS if rank is None or last else GROWTH_SWEEPS)
         if rank is None:
             yield fit.transforms()
-        if ((rank is None or last) and fit.polish()) or (last and rank is not None):
+        polished = (rank is None or last) and fit.polish()
+        if polished or (last and rank is not None):
             yield fit.transforms()
 
 

@@ -23,8 +23,7 @@ def triangular(matrix: Array) -> Array:
     """Return R of the QR decomposition of `matrix` (rows, M), or the matrix itself when it has no more rows than M."""
     if matrix.shape[0] <= matrix.shape[1]:
         return matrix
-    factor: Array = np.linalg.qr(matrix, mode="r")
-    return factor
+    return np.asarray(np.linalg.qr(matrix, mode="r"))
 
 
 def triangular_of_chunks(chunks: Iterable[Array]) -> Array:
