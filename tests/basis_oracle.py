@@ -29,9 +29,7 @@ def gaussian(r: Real) -> Real:
 KERNELS: dict[str, Callable[[Real], Real]] = {"cubic": cubic, "gaussian": gaussian}
 
 
-def patch_functions(
-    nodes: Sequence[float], x: Real, kernel: str, p: int, a: float
-) -> Sequence[Real]:
+def patch_functions(nodes: Sequence[float], x: Real, kernel: str, p: int, a: float) -> Sequence[Real]:
     """Return all W^(j)(x) of one patch; p = len(nodes) - 1 is the Lagrange polynomial whatever the kernel."""
     points = [Real(node) for node in nodes]
     if kernel == "lagrange":
@@ -75,7 +73,7 @@ def values(
 
     x = Real(x)
     e = min(int(np.searchsorted(nodes, float(x), side="right")) - 1, n - 1)
-    bounds = [b for b in breaks]
+    bounds = list(breaks)
     if periodic:
         low = max([b - k * n for b in bounds for k in (0, 1) if b - k * n <= e], default=-(10**9))
         high = min([b + k * n for b in bounds for k in (0, 1) if b + k * n > e], default=10**9)

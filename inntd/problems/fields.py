@@ -44,6 +44,7 @@ class FieldSymbol(sympy.AtomicExpr):  # type: ignore[misc]
         return {*self.field.symbols, *(symbol for symbol, _ in self.index)}
 
     def diff(self, *symbols: Any, **assumptions: Any) -> sympy.Expr:
+        """The derivative, again an atom: `symbols` as in SymPy's `diff`."""
         if len(symbols) == 1 and isinstance(symbols[0], sympy.Symbol):
             return self._eval_derivative(symbols[0])
         return super().diff(*symbols, **assumptions)

@@ -73,6 +73,7 @@ class State:
     kept: tuple[list[Vector], Vector] = field(default_factory=lambda: ([], np.zeros(0)))
     history: list[Step] = field(default_factory=list)
     estimate: float = float("inf")
+    norm: float = 0.0
     repaired: int = 0
     failed: bool = False
 
@@ -204,13 +205,15 @@ def grow(state: State, plan: Plan, count: int) -> Step:
         if settled and report.change <= 0.1 * report.norm:
             break
     total, norm = correction, correction
-    if plan.updates and begin > 0:
+    # A correction far below the goal is round-off: updating with it would only let redundant modes drift.
+    negligible = correction <= 1e-3 * max(plan.tolerance or 0.0, FLOOR) * state.norm
+    if plan.updates and begin > 0 and not negligible:
         changes, norm, done = _update_all(state, plan, correction)
         total, sweeps = max(correction, changes), sweeps + done
     else:
         norm = solver.norm()
     if not state.failed:
-        state.kept = _snapshot(solver)
+        state.kept, state.norm = _snapshot(solver), norm
     # Changes are measured through Gram matrices of the updates: below the floor they are cancellation.
     return _record(state, max(total / norm, FLOOR) if norm > 0 else 0.0, sweeps)
 
