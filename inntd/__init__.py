@@ -2,6 +2,7 @@
 
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
+from inntd.models import CPModel, load
 from inntd.problems import (
     Problem,
     diff,
@@ -15,10 +16,14 @@ from inntd.problems import (
     test_function,
     unknown,
 )
+from inntd.solvers import Answer, ErrorEstimate, solve
 
 __all__ = [
+    "Answer",
     "Axis",
     "CHiDeNNBasis",
+    "CPModel",
+    "ErrorEstimate",
     "LinearBasis",
     "Problem",
     "__version__",
@@ -30,6 +35,8 @@ __all__ = [
     "indicator",
     "inner",
     "laplacian",
+    "load",
+    "solve",
     "test_function",
     "unknown",
 ]

@@ -114,3 +114,23 @@ def cp_jet(tables: list[Table], factors: list[Array], points: Array) -> tuple[Ar
     gradient = np.stack([product(d, 1) for d in axes], axis=1)
     second = np.stack([product(d, 2) for d in axes], axis=1)
     return product(None, 0), gradient, second
+
+
+def cp_scale(tables: list[Table], factors: list[Array]) -> tuple[float, float, float]:
+    """Sizes that round-off in values, gradients and second derivatives is proportional to: sums of absolute terms."""
+    bounds = []
+    for table, factor in zip(tables, factors, strict=True):
+        powers = np.abs(table.coefficients).sum(axis=2)  # (kinds, degree + 1), for |xi| <= 1
+        degree = np.arange(powers.shape[1])
+        step = float(np.diff(table.breaks).min())
+        largest = np.abs(factor).max(axis=0, initial=0.0)
+        bounds.append(
+            [
+                largest * float((powers * degree**order).sum(axis=1).max()) * (2 / step) ** order + 1e-300
+                for order in range(3)
+            ]
+        )
+    product = np.prod([bound[0] for bound in bounds], axis=0)
+    ratios = [max(float(np.max(bound[order] / bound[0], initial=1.0)) for bound in bounds) for order in range(3)]
+    total = float(product.sum()) + 1e-300
+    return total, total * ratios[1], total * ratios[2]

@@ -139,7 +139,7 @@ def test_periodic_axis(elements: int) -> None:
     u, v = it.unknown("u", x, y), it.test_function()
     source = -sympy.diff(exact, x._sympy_(), 2) - sympy.diff(exact, y._sympy_(), 2)
     problem = it.Problem(weak=it.dot(it.grad(v), it.grad(u)) - v * source, conditions=[u.on(y) == 0], exact=exact)
-    assert true_error(it.solve(problem, tolerance=1e-9), problem) < 1e-6
+    assert true_error(it.solve(problem, tolerance=1e-9), problem) < 1e-5
 
 
 def test_all_periodic_is_fixed_by_a_zero_mean() -> None:
@@ -286,7 +286,7 @@ def test_interrupting_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_indefinite_helmholtz_is_never_silently_wrong() -> None:
     """k^2 above the first eigenvalue: either the error is small or the status or the notes say so."""
-    x, y = (it.Axis(name, -1, 1, elements=40) for name in "xy")
+    x, y = (it.Axis(name, -1, 1, elements=60, s=4) for name in "xy")
     exact = sin(pi * x._sympy_()) * sin(4 * pi * y._sympy_())
     k2 = 50
     u, v = it.unknown("u", x, y), it.test_function()

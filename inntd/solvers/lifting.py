@@ -7,6 +7,7 @@ transfinite lifting would need fewer, but reproduces sums of 1-D functions exact
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from inntd.problems.conditions import Dirichlet
 from inntd.problems.separate import AxisFunction
 
 Vector = npt.NDArray[np.float64]
+# Per axis, whether its first and its last node are fixed.
+Ends: TypeAlias = tuple[tuple[bool, bool], ...]
 
 
 @dataclass
@@ -49,12 +52,11 @@ def lift(problem: Problem) -> Lifting:
     """
     axes = problem.axes
     builder = _Builder(axes)
-    masks: list[tuple[tuple[bool, bool], ...]] = []
+    masks: list[Ends] = []
     for condition in problem.conditions:
         mask = _fixed_ends(axes, condition)
         for coefficient, functions in condition.value.terms:
-            builder.add(coefficient, functions, tuple(masks), None)
-            builder.add(-coefficient, functions, tuple(masks), mask)
+            builder.add(coefficient, functions, tuple(masks), mask)
         masks.append(mask)
     free = tuple(
         slice(
@@ -65,9 +67,13 @@ def lift(problem: Problem) -> Lifting:
     return builder.finish(free)
 
 
-def _fixed_ends(axes: tuple[Axis, ...], condition: Dirichlet) -> tuple[tuple[bool, bool], ...]:
+def _fixed_ends(axes: tuple[Axis, ...], condition: Dirichlet) -> Ends:
     faces = {(id(face.axis), face.side) for face in condition.faces}
     return tuple(((id(axis), "start") in faces, (id(axis), "end") in faces) for axis in axes)
+
+
+def _covered(masks: tuple[Ends, ...], d: int) -> tuple[bool, bool]:
+    return any(mask[d][0] for mask in masks), any(mask[d][1] for mask in masks)
 
 
 class _Builder:
@@ -81,26 +87,29 @@ class _Builder:
         self,
         coefficient: float,
         functions: tuple[AxisFunction | None, ...],
-        earlier: tuple[tuple[tuple[bool, bool], ...], ...],
-        mask: tuple[tuple[bool, bool], ...] | None,
+        earlier: tuple[Ends, ...],
+        own: Ends,
     ) -> None:
-        """Add one product whose nodal vectors vanish at the ends that the masks name."""
-        masks = earlier if mask is None else (*earlier, mask)
-        place = []
-        for d, function in enumerate(functions):
-            start, end = any(m[d][0] for m in masks), any(m[d][1] for m in masks)
-            place.append(self._column(d, function, start, end))
-        self.terms.append((coefficient, tuple(place)))
+        """Add a product on the nodes that are not fixed earlier, less its part on the nodes that stay free."""
+        outer = tuple(self._column(d, f, _covered(earlier, d)) for d, f in enumerate(functions))
+        inner = tuple(self._column(d, f, _covered((*earlier, own), d)) for d, f in enumerate(functions))
+        if outer != inner:  # else the product vanishes on this condition's faces
+            self.terms += [(coefficient, outer), (-coefficient, inner)]
 
-    def _column(self, d: int, function: AxisFunction | None, start: bool, end: bool) -> int:
-        key = (function, start, end)
+    def _column(self, d: int, function: AxisFunction | None, covered: tuple[bool, bool]) -> int:
+        """Index of the nodal values of a function that vanish at the covered ends."""
+        key = (function, *covered)
         if key not in self.keys[d]:
             axis = self.axes[d]
             column = np.ones(axis.size) if function is None else np.array(axis.interpolate(function), dtype=np.float64)
-            column[:1] *= not start
-            column[-1:] *= not end
-            self.keys[d][key] = len(self.columns[d])
-            self.columns[d].append(column)
+            # sin(pi) is 1.2e-16 in float64: such values would be lifted as noise.
+            column[np.abs(column) <= 4e-16 * np.abs(column).max()] = 0.0
+            column[:1] *= not covered[0]
+            column[-1:] *= not covered[1]
+            same = [k for k, other in enumerate(self.columns[d]) if np.array_equal(column, other)]
+            if not same:
+                self.columns[d].append(column)
+            self.keys[d][key] = same[0] if same else len(self.columns[d]) - 1
         return self.keys[d][key]
 
     def finish(self, free: tuple[slice, ...]) -> Lifting:

@@ -35,26 +35,40 @@ struct BasisKernels {
 #ifdef INNTD_KERNEL_SOURCE
 namespace {
 
-// Piece and local coordinate of each point. The loops are free of branches: with AVX-512 they run eight points at a
-// time.
+// The piece of a point on an equally spaced axis, decided by the breaks themselves: the guess can miss by one.
+template <class T>
+std::int64_t exact_piece(const BasisTable<T>& table, double x, std::int64_t guess) {
+  if (guess < table.pieces - 1 && x >= table.breaks[guess + 1]) return guess + 1;
+  if (guess > 0 && x < table.breaks[guess]) return guess - 1;
+  return guess;
+}
+
+// Pieces and local coordinates. Only points within round-off of a break need to look at the breaks: without them the
+// first loop has neither branches nor gathers, and runs eight points at a time with AVX-512.
 template <class T>
 void locate_uniform(const BasisTable<T>& table, const double* x, std::int64_t count, std::int64_t* piece,
                     double* local) {
-  const double* breaks = table.breaks;
   const double last = static_cast<double>(table.pieces - 1);
-  const double start = breaks[0];
-  const double inverse_step = static_cast<double>(table.pieces) / (breaks[table.pieces] - start);
+  const double start = table.breaks[0];
+  const double inverse_step = static_cast<double>(table.pieces) / (table.breaks[table.pieces] - start);
+  const double margin =
+      8.0 * 2.220446049250313e-16 *
+      (1.0 + inverse_step * (table.breaks[table.pieces] > -start ? table.breaks[table.pieces] : -start));
+  std::int64_t doubtful = 0;
   for (std::int64_t i = 0; i < count; ++i) {
-    double guess = (x[i] - start) * inverse_step;
-    guess = guess > 0.0 ? guess : 0.0;  // NaN too: it goes to the first piece and makes a NaN there
-    guess = guess < last ? guess : last;
-    const auto e = static_cast<std::int64_t>(guess);
-    const double a = breaks[e], b = breaks[e + 1];
-    // Rounding can miss by one piece: the breaks themselves decide.
-    const std::int64_t up = (x[i] >= b) & (e < table.pieces - 1);
-    const std::int64_t down = (x[i] < a) & (e > 0);
-    piece[i] = e + up - down;
-    local[i] = (2.0 * x[i] - a - b) * inverse_step - 2.0 * static_cast<double>(up - down);
+    const double position = (x[i] - start) * inverse_step;
+    double e = position > 0.0 ? position : 0.0;  // NaN too: it goes to the first piece and makes a NaN there
+    e = e < last ? e : last;
+    e = static_cast<double>(static_cast<std::int32_t>(e));
+    const double inside = position - e;
+    doubtful |= static_cast<std::int64_t>(inside < margin) | static_cast<std::int64_t>(inside > 1.0 - margin);
+    piece[i] = static_cast<std::int64_t>(e);
+    local[i] = 2.0 * inside - 1.0;
+  }
+  if (doubtful == 0) return;
+  for (std::int64_t i = 0; i < count; ++i) {
+    piece[i] = exact_piece(table, x[i], piece[i]);
+    local[i] = (2.0 * x[i] - table.breaks[piece[i]] - table.breaks[piece[i] + 1]) * inverse_step;
   }
 }
 
@@ -94,24 +108,47 @@ void locate(const BasisTable<T>& table, const T* x, std::int64_t count, std::int
   }
 }
 
-template <class T>
-void tabulate(const BasisTable<T>& table, const T* x, const std::int64_t* piece, std::int64_t count, int order,
-              T* out) {
-  const int width = table.width, degree = table.degree;
+// Rows of W functions, or of table.width with W = 0. A width that the compiler knows keeps the row in registers.
+template <class T, int W>
+void tabulate_rows(const BasisTable<T>& table, const T* x, const std::int64_t* piece, std::int64_t count, int order,
+                   T* out) {
+  const int width = W > 0 ? W : table.width, degree = table.degree;
   for (std::int64_t i = 0; i < count; ++i) {
     const double a = table.breaks[piece[i]], b = table.breaks[piece[i] + 1];
     const T xi = static_cast<T>((2.0 * static_cast<double>(x[i]) - a - b) / (b - a));
     double scale = 1.0;
     for (int r = 0; r < order; ++r) scale *= 2.0 / (b - a);
-    const T* coefficients = table.coefficients + std::int64_t{table.kind[piece[i]]} * (degree + 1) * width;
-    T* row = out + i * width;
+    const T* c = table.coefficients + (std::int64_t{table.kind[piece[i]]} * (degree + 1) + degree) * width;
+    T registers[W > 0 ? W : 1];
+    T* row = W > 0 ? registers : out + i * width;
     for (int k = 0; k < width; ++k) row[k] = T(0);
-    for (int q = degree; q >= order; --q) {
+    for (int q = degree; q >= order; --q, c -= width) {
       T falling = static_cast<T>(scale);
       for (int r = 0; r < order; ++r) falling *= static_cast<T>(q - r);
-      const T* c = coefficients + std::int64_t{q} * width;
       for (int k = 0; k < width; ++k) row[k] = row[k] * xi + falling * c[k];
     }
+    if (W > 0) {
+      for (int k = 0; k < width; ++k) out[i * width + k] = row[k];
+    }
+  }
+}
+
+template <class T>
+void tabulate(const BasisTable<T>& table, const T* x, const std::int64_t* piece, std::int64_t count, int order,
+              T* out) {
+  switch (table.width) {  // 2 s + 2 functions for patches of s hops
+    case 2:
+      return tabulate_rows<T, 2>(table, x, piece, count, order, out);
+    case 4:
+      return tabulate_rows<T, 4>(table, x, piece, count, order, out);
+    case 6:
+      return tabulate_rows<T, 6>(table, x, piece, count, order, out);
+    case 8:
+      return tabulate_rows<T, 8>(table, x, piece, count, order, out);
+    case 10:
+      return tabulate_rows<T, 10>(table, x, piece, count, order, out);
+    default:
+      return tabulate_rows<T, 0>(table, x, piece, count, order, out);
   }
 }
 

@@ -11,7 +11,7 @@
 
 namespace inntd {
 
-// How a prepared axis holds its factor; modes are padded with zeros to whole blocks of 64 bytes.
+// How a prepared axis holds its factor; modes are padded with zeros to whole lines of 64 bytes.
 enum class AxisForm {
   rows,   // the factor, with width - 1 more rows on a periodic axis so that nothing wraps. Each point tabulates its
           // basis functions and adds up `width` rows.
@@ -27,7 +27,7 @@ struct CpAxis {
   AxisForm form = AxisForm::rows;
   T* prepared = nullptr;          // rows: (rows, padded modes); pieces: (pieces, degree + 1, padded modes)
   T* polynomials = nullptr;       // rows: the table's coefficients, (kinds, degree + 1, padded width)
-  std::int64_t padded_width = 0;  // rows: `width` rounded up to a vector of 16, 32 or whole blocks of 64 bytes
+  std::int64_t padded_width = 0;  // rows: `width` rounded up to a vector of 16, 32 or whole lines of 64 bytes
 };
 
 // Memory of one thread for the blocked kernels. All pointers are aligned to 64 bytes.
@@ -41,8 +41,8 @@ struct CpWorkspace {
   T* scale;             // (dimension, kPointBlock): d xi / d x
   T* weights;           // (dimension, orders, kPointBlock, padded width of the axis, at most `weight_width`)
   std::int64_t weight_width;
-  T* totals;  // (kPointBlock, 2 dimension + 1) blocks
-  T* rows;    // (dimension, 3, kMaxBlocksAtOnce) blocks
+  T* totals;  // (kPointBlock, 2 dimension + 1) vectors
+  T* rows;    // (dimension, 3, kMaxVectorsAtOnce) vectors
 };
 
 constexpr std::int64_t kPointBlock = 32;

@@ -11,7 +11,7 @@ namespace {
 
 template <class T>
 void prepare_rows(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begin, std::int64_t end) {
-  const std::int64_t padded = round_up_to_block<T>(modes);
+  const std::int64_t padded = round_up_to_line<T>(modes);
   for (std::int64_t row = begin; row < end; ++row) {
     const T* source = axis.factor + row % axis.table.size * modes;
     T* target = axis.prepared + row * padded;
@@ -24,7 +24,7 @@ void prepare_rows(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begin,
 template <class T>
 void prepare_pieces(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begin, std::int64_t end) {
   const BasisTable<T>& table = axis.table;
-  const std::int64_t padded = round_up_to_block<T>(modes);
+  const std::int64_t padded = round_up_to_line<T>(modes);
   for (std::int64_t piece = begin; piece < end; ++piece) {
     const T* c = table.coefficients + std::int64_t{table.kind[piece]} * (table.degree + 1) * table.width;
     T* target = axis.prepared + piece * (table.degree + 1) * padded;
@@ -51,27 +51,38 @@ void prepare_axis(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begin,
 // weights (orders, kPointBlock, padded width).
 template <class T, int Bytes, int Orders>
 void tabulate_block(const CpAxis<T>& axis, const std::int64_t* piece, const T* xi, T* weights) {
-  using Vector = typename VectorOf<T, Bytes>::type;
+  using Row = typename VectorOf<T, Bytes>::type;
   const std::int64_t vectors = axis.padded_width * static_cast<std::int64_t>(sizeof(T)) / Bytes;
   const int degree = axis.table.degree;
-  const auto* polynomials = reinterpret_cast<const Vector*>(axis.polynomials);
-  auto* out = reinterpret_cast<Vector*>(weights);
-  for (std::int64_t i = 0; i < kPointBlock; ++i) {
-    const Vector* block = polynomials + std::int64_t{axis.table.kind[piece[i]]} * (degree + 1) * vectors;
+  const auto* polynomials = reinterpret_cast<const Row*>(axis.polynomials);
+  auto* out = reinterpret_cast<Row*>(weights);
+  constexpr int together = 4;  // points: as many chains of dependent operations run side by side
+  for (std::int64_t i = 0; i < kPointBlock; i += together) {
+    const Row* block[together];
+    for (int j = 0; j < together; ++j) {
+      block[j] = polynomials + std::int64_t{axis.table.kind[piece[i + j]]} * (degree + 1) * vectors;
+    }
     for (std::int64_t v = 0; v < vectors; ++v) {
-      Vector value = block[degree * vectors + v];
-      Vector first = {}, half_second = {};
-      for (int q = degree - 1; q >= 0; --q) {
-        if constexpr (Orders > 1) {
-          half_second = half_second * xi[i] + first;
-          first = first * xi[i] + value;
-        }
-        value = value * xi[i] + block[q * vectors + v];
+      Row value[together], first[together], half_second[together];
+      for (int j = 0; j < together; ++j) {
+        value[j] = block[j][degree * vectors + v];
+        first[j] = half_second[j] = Row{};
       }
-      out[i * vectors + v] = value;
-      if constexpr (Orders > 1) {
-        out[(kPointBlock + i) * vectors + v] = first;
-        out[(2 * kPointBlock + i) * vectors + v] = half_second + half_second;
+      for (int q = degree - 1; q >= 0; --q) {
+        for (int j = 0; j < together; ++j) {
+          if constexpr (Orders > 1) {
+            half_second[j] = half_second[j] * xi[i + j] + first[j];
+            first[j] = first[j] * xi[i + j] + value[j];
+          }
+          value[j] = value[j] * xi[i + j] + block[j][q * vectors + v];
+        }
+      }
+      for (int j = 0; j < together; ++j) {
+        out[(i + j) * vectors + v] = value[j];
+        if constexpr (Orders > 1) {
+          out[(kPointBlock + i + j) * vectors + v] = first[j];
+          out[(2 * kPointBlock + i + j) * vectors + v] = half_second[j] + half_second[j];
+        }
       }
     }
   }
@@ -82,7 +93,7 @@ void tabulate_block(const CpAxis<T>& axis, const std::int64_t* piece, const T* x
 template <class T, int Orders>
 void locate_block(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
                   std::int64_t count, const CpWorkspace<T>& work) {
-  const std::int64_t padded = round_up_to_block<T>(modes);
+  const std::int64_t padded = round_up_to_line<T>(modes);
   for (std::int64_t d = 0; d < dimension; ++d) {
     const CpAxis<T>& axis = axes[d];
     const BasisTable<T>& table = axis.table;
@@ -105,55 +116,53 @@ void locate_block(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t mo
     }
     if (!rows) continue;
     T* weights = work.weights + d * Orders * kPointBlock * work.weight_width;
-    switch (axis.padded_width * static_cast<std::int64_t>(sizeof(T))) {
-      case 16:
-        tabulate_block<T, 16, Orders>(axis, work.piece, xi, weights);
-        break;
-      case 32:
-        tabulate_block<T, 32, Orders>(axis, work.piece, xi, weights);
-        break;
-      default:
-        tabulate_block<T, 64, Orders>(axis, work.piece, xi, weights);
+    const std::int64_t bytes = axis.padded_width * static_cast<std::int64_t>(sizeof(T));
+    if (bytes % kRegisterBytes == 0) {
+      tabulate_block<T, kRegisterBytes, Orders>(axis, work.piece, xi, weights);
+    } else if (bytes == 32) {
+      tabulate_block<T, 32, Orders>(axis, work.piece, xi, weights);
+    } else {
+      tabulate_block<T, 16, Orders>(axis, work.piece, xi, weights);
     }
   }
 }
 
-// Function of point i on axis d for N blocks of modes.
+// Function of point i on axis d for N vectors of modes.
 template <class T, int N>
-INNTD_INLINE void axis_function(const CpAxis<T>& axis, std::int64_t d, std::int64_t i, std::int64_t blocks,
-                                std::int64_t first, const CpWorkspace<T>& work, Block<T>* f) {
-  const auto* row = reinterpret_cast<const Block<T>*>(work.source[d * kPointBlock + i]) + first;
+INNTD_INLINE void axis_function(const CpAxis<T>& axis, std::int64_t d, std::int64_t i, std::int64_t vectors,
+                                std::int64_t first, const CpWorkspace<T>& work, Vector<T>* f) {
+  const auto* row = reinterpret_cast<const Vector<T>*>(work.source[d * kPointBlock + i]) + first;
   if (axis.form == AxisForm::rows) {
     const T* weight = work.weights + d * kPointBlock * work.weight_width + i * axis.padded_width;
     for (int n = 0; n < N; ++n) f[n] = row[n] * weight[0];
     for (int k = 1; k < axis.table.width; ++k) {
-      row += blocks;
+      row += vectors;
       for (int n = 0; n < N; ++n) f[n] += row[n] * weight[k];
     }
   } else {
     const T xi = work.xi[d * kPointBlock + i];
-    row += axis.table.degree * blocks;
+    row += axis.table.degree * vectors;
     for (int n = 0; n < N; ++n) f[n] = row[n];
     for (int q = axis.table.degree; q > 0; --q) {
-      row -= blocks;
+      row -= vectors;
       for (int n = 0; n < N; ++n) f[n] = f[n] * xi + row[n];
     }
   }
 }
 
 template <class T, int N>
-void add_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t blocks, std::int64_t first,
+void add_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t vectors, std::int64_t first,
                 std::int64_t count, const CpWorkspace<T>& work) {
-  auto* totals = reinterpret_cast<Block<T>*>(work.totals);
+  auto* totals = reinterpret_cast<Vector<T>*>(work.totals);
   for (std::int64_t i = 0; i < count; ++i) {
-    Block<T> product[N];
-    axis_function<T, N>(axes[0], 0, i, blocks, first, work, product);
+    Vector<T> product[N];
+    axis_function<T, N>(axes[0], 0, i, vectors, first, work, product);
     for (std::int64_t d = 1; d < dimension; ++d) {
-      Block<T> f[N];
-      axis_function<T, N>(axes[d], d, i, blocks, first, work, f);
+      Vector<T> f[N];
+      axis_function<T, N>(axes[d], d, i, vectors, first, work, f);
       for (int n = 0; n < N; ++n) product[n] *= f[n];
     }
-    Block<T> total = product[0];
+    Vector<T> total = product[0];
     for (int n = 1; n < N; ++n) total += product[n];
     totals[i] = first == 0 ? total : totals[i] + total;
   }
@@ -162,24 +171,21 @@ void add_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t bloc
 template <class T>
 void block_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
                   std::int64_t begin, std::int64_t end, T* out, const CpWorkspace<T>& work) {
-  const std::int64_t blocks = round_up_to_block<T>(modes) / block_lanes<T>();
-  const auto* totals = reinterpret_cast<const Block<T>*>(work.totals);
+  const std::int64_t vectors = round_up_to_line<T>(modes) / vector_lanes<T>();
+  const auto* totals = reinterpret_cast<const Vector<T>*>(work.totals);
   for (std::int64_t start = begin; start < end; start += kPointBlock) {
     const std::int64_t count = end - start < kPointBlock ? end - start : kPointBlock;
     locate_block<T, 1>(axes, dimension, modes, points + start * dimension, count, work);
-    for (std::int64_t first = 0; first < blocks;) {
-      const std::int64_t left = blocks - first;
-      if (kBlocksAtOnce >= 4 && left >= 4) {
-        add_values<T, 4>(axes, dimension, blocks, first, count, work);
+    for (std::int64_t first = 0; first < vectors;) {
+      const std::int64_t left = vectors - first;
+      if (left >= 4) {
+        add_values<T, 4>(axes, dimension, vectors, first, count, work);
         first += 4;
-      } else if (kBlocksAtOnce >= 3 && left >= 3) {
-        add_values<T, 3>(axes, dimension, blocks, first, count, work);
-        first += 3;
-      } else if (kBlocksAtOnce >= 2 && left >= 2) {
-        add_values<T, 2>(axes, dimension, blocks, first, count, work);
+      } else if (left >= 2) {
+        add_values<T, 2>(axes, dimension, vectors, first, count, work);
         first += 2;
       } else {
-        add_values<T, 1>(axes, dimension, blocks, first, count, work);
+        add_values<T, 1>(axes, dimension, vectors, first, count, work);
         first += 1;
       }
     }
@@ -187,16 +193,16 @@ void block_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t mo
   }
 }
 
-// Function and first two derivatives in xi of point i on axis d for N blocks of modes.
+// Function and first two derivatives in xi of point i on axis d for N vectors of modes.
 template <class T, int N>
-INNTD_INLINE void axis_jet(const CpAxis<T>& axis, std::int64_t d, std::int64_t i, std::int64_t blocks,
-                           std::int64_t first, const CpWorkspace<T>& work, Block<T>* f, Block<T>* f1, Block<T>* f2) {
-  const auto* row = reinterpret_cast<const Block<T>*>(work.source[d * kPointBlock + i]) + first;
-  for (int n = 0; n < N; ++n) f[n] = f1[n] = f2[n] = Block<T>{};
+INNTD_INLINE void axis_jet(const CpAxis<T>& axis, std::int64_t d, std::int64_t i, std::int64_t vectors,
+                           std::int64_t first, const CpWorkspace<T>& work, Vector<T>* f, Vector<T>* f1, Vector<T>* f2) {
+  const auto* row = reinterpret_cast<const Vector<T>*>(work.source[d * kPointBlock + i]) + first;
+  for (int n = 0; n < N; ++n) f[n] = f1[n] = f2[n] = Vector<T>{};
   if (axis.form == AxisForm::rows) {
     const std::int64_t order = kPointBlock * axis.padded_width;
     const T* weight = work.weights + d * 3 * kPointBlock * work.weight_width + i * axis.padded_width;
-    for (int k = 0; k < axis.table.width; ++k, row += blocks) {
+    for (int k = 0; k < axis.table.width; ++k, row += vectors) {
       for (int n = 0; n < N; ++n) {
         f[n] += row[n] * weight[k];
         f1[n] += row[n] * weight[order + k];
@@ -205,8 +211,8 @@ INNTD_INLINE void axis_jet(const CpAxis<T>& axis, std::int64_t d, std::int64_t i
     }
   } else {
     const T xi = work.xi[d * kPointBlock + i];
-    row += axis.table.degree * blocks;
-    for (int q = axis.table.degree; q >= 0; --q, row -= blocks) {
+    row += axis.table.degree * vectors;
+    for (int q = axis.table.degree; q >= 0; --q, row -= vectors) {
       for (int n = 0; n < N; ++n) {
         f2[n] = f2[n] * xi + f1[n];
         f1[n] = f1[n] * xi + f[n];
@@ -219,17 +225,17 @@ INNTD_INLINE void axis_jet(const CpAxis<T>& axis, std::int64_t d, std::int64_t i
 
 // Products over all axes but one come from prefixes and suffixes: a division would give NaN at a zero factor.
 template <class T, int N>
-void add_jets(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t blocks, std::int64_t first,
+void add_jets(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t vectors, std::int64_t first,
               std::int64_t count, const CpWorkspace<T>& work) {
-  auto* rows = reinterpret_cast<Block<T>*>(work.rows);
+  auto* rows = reinterpret_cast<Vector<T>*>(work.rows);
   for (std::int64_t i = 0; i < count; ++i) {
-    auto* totals = reinterpret_cast<Block<T>*>(work.totals) + i * (2 * dimension + 1);
-    Block<T> product[N];
-    for (int n = 0; n < N; ++n) product[n] = Block<T>{} + T(1);
+    auto* totals = reinterpret_cast<Vector<T>*>(work.totals) + i * (2 * dimension + 1);
+    Vector<T> product[N];
+    for (int n = 0; n < N; ++n) product[n] = Vector<T>{} + T(1);
     for (std::int64_t d = 0; d < dimension; ++d) {
-      Block<T> f[N], f1[N], f2[N];
-      axis_jet<T, N>(axes[d], d, i, blocks, first, work, f, f1, f2);
-      Block<T>* kept = rows + 3 * N * d;
+      Vector<T> f[N], f1[N], f2[N];
+      axis_jet<T, N>(axes[d], d, i, vectors, first, work, f, f1, f2);
+      Vector<T>* kept = rows + 3 * N * d;
       for (int n = 0; n < N; ++n) {
         kept[n] = f[n];
         kept[N + n] = f1[n] * product[n];
@@ -237,13 +243,13 @@ void add_jets(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t blocks
         product[n] *= f[n];
       }
     }
-    Block<T> total = product[0];
+    Vector<T> total = product[0];
     for (int n = 1; n < N; ++n) total += product[n];
     totals[0] = first == 0 ? total : totals[0] + total;
-    for (int n = 0; n < N; ++n) product[n] = Block<T>{} + T(1);
+    for (int n = 0; n < N; ++n) product[n] = Vector<T>{} + T(1);
     for (std::int64_t d = dimension - 1; d >= 0; --d) {
-      const Block<T>* kept = rows + 3 * N * d;
-      Block<T> gradient = kept[N] * product[0], second = kept[2 * N] * product[0];
+      const Vector<T>* kept = rows + 3 * N * d;
+      Vector<T> gradient = kept[N] * product[0], second = kept[2 * N] * product[0];
       for (int n = 1; n < N; ++n) {
         gradient += kept[N + n] * product[n];
         second += kept[2 * N + n] * product[n];
@@ -258,26 +264,26 @@ void add_jets(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t blocks
 template <class T>
 void block_jet(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points, std::int64_t begin,
                std::int64_t end, T* out, T* gradient, T* second, const CpWorkspace<T>& work) {
-  const std::int64_t blocks = round_up_to_block<T>(modes) / block_lanes<T>();
-  const auto* totals = reinterpret_cast<const Block<T>*>(work.totals);
+  const std::int64_t vectors = round_up_to_line<T>(modes) / vector_lanes<T>();
+  const auto* totals = reinterpret_cast<const Vector<T>*>(work.totals);
   for (std::int64_t start = begin; start < end; start += kPointBlock) {
     const std::int64_t count = end - start < kPointBlock ? end - start : kPointBlock;
     locate_block<T, 3>(axes, dimension, modes, points + start * dimension, count, work);
-    for (std::int64_t first = 0; first < blocks;) {
-      const std::int64_t left = blocks - first;
-      if (kBlocksAtOnce >= 4 && left >= 4) {
-        add_jets<T, 4>(axes, dimension, blocks, first, count, work);
+    for (std::int64_t first = 0; first < vectors;) {
+      const std::int64_t left = vectors - first;
+      if (kRegisters >= 32 && left >= 4) {
+        add_jets<T, 4>(axes, dimension, vectors, first, count, work);
         first += 4;
-      } else if (kBlocksAtOnce >= 4 && left >= 2) {
-        add_jets<T, 2>(axes, dimension, blocks, first, count, work);
+      } else if (left >= 2) {
+        add_jets<T, 2>(axes, dimension, vectors, first, count, work);
         first += 2;
       } else {
-        add_jets<T, 1>(axes, dimension, blocks, first, count, work);
+        add_jets<T, 1>(axes, dimension, vectors, first, count, work);
         first += 1;
       }
     }
     for (std::int64_t i = 0; i < count; ++i) {
-      const Block<T>* sums = totals + i * (2 * dimension + 1);
+      const Vector<T>* sums = totals + i * (2 * dimension + 1);
       out[start + i] = sum_lanes<T>(sums[0]);
       for (std::int64_t d = 0; d < dimension; ++d) {
         const T scale = work.scale[d * kPointBlock + i];

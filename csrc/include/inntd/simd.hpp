@@ -1,36 +1,44 @@
-// Blocks of 64 bytes of scalars, in the compiler's own vector types: one register with AVX-512, two with AVX2, four
-// with SSE2. Kernels that pad modes to whole blocks need no code for the rest, and the padding means the same to every
-// instruction set.
+// Vectors of scalars in the compiler's own vector types, as wide as the instruction set's registers.
+//
+// In memory modes are padded to whole cache lines of 64 bytes, the same for every instruction set, so kernels need no
+// code for a remainder.
 #pragma once
 
 #include <cstdint>
 
 namespace inntd {
 
-constexpr std::int64_t kBlockBytes = 64;
+constexpr std::int64_t kLineBytes = 64;
+
+namespace {  // internal linkage: a copy that was built for AVX-512 must not be taken for the baseline's
 
 template <class T>
-constexpr std::int64_t block_lanes() {
-  return kBlockBytes / static_cast<std::int64_t>(sizeof(T));
+constexpr std::int64_t line_lanes() {
+  return kLineBytes / static_cast<std::int64_t>(sizeof(T));
 }
 
 template <class T>
-constexpr std::int64_t round_up_to_block(std::int64_t count) {
-  return (count + block_lanes<T>() - 1) / block_lanes<T>() * block_lanes<T>();
+constexpr std::int64_t round_up_to_line(std::int64_t count) {
+  return (count + line_lanes<T>() - 1) / line_lanes<T>() * line_lanes<T>();
 }
 
-// Blocks that a loop over modes keeps in registers at a time, at most.
-constexpr int kMaxBlocksAtOnce = 4;
+}  // namespace
+
+// Vectors that a loop over modes keeps in registers at a time, at most.
+constexpr int kMaxVectorsAtOnce = 4;
 
 #ifdef INNTD_KERNEL_SOURCE
 #define INNTD_INLINE inline __attribute__((always_inline))
 
 #if defined(__AVX512F__)
-constexpr int kBlocksAtOnce = kMaxBlocksAtOnce;
+constexpr int kRegisterBytes = 64;
+constexpr int kRegisters = 32;
 #elif defined(__AVX__)
-constexpr int kBlocksAtOnce = 2;
+constexpr int kRegisterBytes = 32;
+constexpr int kRegisters = 16;
 #else
-constexpr int kBlocksAtOnce = 1;
+constexpr int kRegisterBytes = 16;
+constexpr int kRegisters = 16;
 #endif
 
 namespace {
@@ -41,25 +49,28 @@ struct VectorOf {
 };
 
 template <class T>
-using Block = typename VectorOf<T, kBlockBytes>::type;
+using Vector = typename VectorOf<T, kRegisterBytes>::type;
 
-// Sum of the lanes, always in the same order.
 template <class T>
-INNTD_INLINE T sum_lanes(const Block<T>& block) {
-  struct {
-    typename VectorOf<T, 32>::type low, high;
-  } half;
-  __builtin_memcpy(&half, &block, 64);
-  const typename VectorOf<T, 32>::type sum32 = half.low + half.high;
-  struct {
-    typename VectorOf<T, 16>::type low, high;
-  } quarter;
-  __builtin_memcpy(&quarter, &sum32, 32);
-  const typename VectorOf<T, 16>::type sum16 = quarter.low + quarter.high;
-  if constexpr (sizeof(T) == 4) {
-    return (sum16[0] + sum16[2]) + (sum16[1] + sum16[3]);
+constexpr std::int64_t vector_lanes() {
+  return kRegisterBytes / static_cast<std::int64_t>(sizeof(T));
+}
+
+// Sum of the lanes, always in the same order: halves are added until 16 bytes are left.
+template <class T, int Bytes = kRegisterBytes>
+INNTD_INLINE T sum_lanes(const typename VectorOf<T, Bytes>::type& vector) {
+  if constexpr (Bytes > 16) {
+    using Half = typename VectorOf<T, Bytes / 2>::type;
+    struct {
+      Half low, high;
+    } halves;
+    __builtin_memcpy(&halves, &vector, Bytes);
+    const Half sum = halves.low + halves.high;
+    return sum_lanes<T, Bytes / 2>(sum);
+  } else if constexpr (sizeof(T) == 4) {
+    return (vector[0] + vector[2]) + (vector[1] + vector[3]);
   } else {
-    return sum16[0] + sum16[1];
+    return vector[0] + vector[1];
   }
 }
 

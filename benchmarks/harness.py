@@ -1,0 +1,276 @@
+"""What every benchmark script shares: one thread, arguments, cold repeats, a checked answer, one JSON line per case.
+
+Import it before NumPy and torch: it sets the number of threads of their libraries.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_variable] = "1"
+
+import argparse
+import contextlib
+import gc
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sympy
+import torch
+
+import inntd as it
+from inntd import _core
+from inntd.axes._cache import BoundedCache
+
+torch.set_num_threads(1)
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+# Random points (K, D) and the weights with which their mean is an integral over the axes.
+Sampler = Callable[[np.random.Generator, it.Problem, int], tuple[Array, Array]]
+
+SAMPLES = 4000
+LONGEST = 10.0  # seconds after which a case is not repeated any more
+
+
+def uniform(random: np.random.Generator, problem: it.Problem, count: int) -> tuple[Array, Array]:
+    """Draw points uniformly from the axes' box."""
+    start, stop = np.array([axis.domain for axis in problem.axes]).T
+    return start + (stop - start) * random.random((count, len(start))), np.ones(count)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One problem, how to solve it, and the figures it must meet.
+
+    Parameters
+    ----------
+    name
+        As in the JSON line.
+    build
+        Makes the axes and states the problem, with its exact solution; timed as `setup_seconds`.
+    solve
+        Keyword arguments of `inntd.solve`.
+    error
+        Largest relative L2 error that counts as a right answer.
+    seconds
+        What the solve may take; None without a figure. Reported, never asserted.
+    quick
+        Whether ``--quick`` runs it.
+    sampler
+        Draws the points of the independent check of the error; None where no sampling resolves the solution.
+    fields
+        Further entries of the line.
+    """
+
+    name: str
+    build: Callable[[], it.Problem]
+    solve: dict[str, Any]
+    error: float
+    seconds: float | None = None
+    quick: bool = False
+    sampler: Sampler | None = uniform
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def main(cases: Sequence[Case], description: str, arguments: Sequence[str] | None = None) -> int:
+    """Run the chosen cases and print a JSON line for each; 1 if an answer was wrong.
+
+    Raises
+    ------
+    SystemExit
+        When the arguments are wrong, or ask for help.
+    """
+    names = [case.name for case in cases]
+    parser = argument_parser(description, names)
+    options = parser.parse_args(arguments)
+    chosen = [
+        case for case in cases if (case.name in options.case if options.case else case.quick or not options.quick)
+    ]
+    lines = [run(case, 1 if options.quick else options.repeat) for case in chosen]
+    return int(any(line["rejected"] for line in lines))
+
+
+def argument_parser(description: str, names: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the arguments that every script takes."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--case", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: the small cases, once each")
+    parser.add_argument(
+        "--repeat", type=_positive, default=5, metavar="N", help="repeats, of which the median is reported"
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {number}")
+    return number
+
+
+def run(case: Case, repeat: int) -> dict[str, Any]:
+    """Solve a case `repeat` times from cold caches, check the answer, print its line and return it."""
+    setups: list[float] = []
+    solves: list[float] = []
+    cpu: list[float] = []
+    with peak_memory() as peak:
+        while len(solves) < repeat and sum(solves) + sum(setups) < LONGEST:
+            forget()
+            setup, problem = timed(case.build)
+            seconds, (answer, busy) = timed(lambda problem=problem: _solve(problem, case.solve))
+            cpu.append(busy)
+            setups.append(setup)
+            solves.append(seconds)
+    model = answer.model
+    error = float(model.error(problem.exact))
+    sampled = None if case.sampler is None else sampled_error(problem, model, case.sampler)
+    rejected = reason_to_reject(error, case.error, sampled)
+    line = {
+        "case": case.name,
+        "error": error,
+        "error_at_most": case.error,
+        "error_sampled": sampled,
+        "estimate": answer.error_estimate.total,
+        "modes": answer.modes,
+        "model_modes": model.rank,
+        "parameters": sum(factor.numel() for factor in model.factors),
+        # A wrong answer has no time.
+        "seconds": None if rejected else significant(statistics.median(solves)),
+        "seconds_at_most": case.seconds,
+        # Much less than `seconds`: the machine was busy with other work.
+        "seconds_cpu": None if rejected else significant(statistics.median(cpu)),
+        "seconds_first": None if rejected else significant(solves[0]),
+        "setup_seconds": significant(statistics.median(setups)),
+        "repeats": len(solves),
+        "threads": 1,
+        "peak_rss_gb": significant(peak[0] / 1e9),
+        "status": answer.status,
+        "rejected": rejected,
+        **case.fields,
+        **environment(),
+    }
+    emit(line)
+    return line
+
+
+def _solve(problem: it.Problem, arguments: dict[str, Any]) -> tuple[Any, float]:
+    begin = time.process_time()
+    answer = it.solve(problem, **arguments, threads=1, progress=False)
+    return answer, time.process_time() - begin
+
+
+def emit(line: dict[str, Any]) -> None:
+    """Print one JSON line; numbers that JSON lacks become null."""
+    clean = {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in line.items()}
+    print(json.dumps(clean, allow_nan=False), flush=True)
+
+
+def timed(action: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the wall time of a call and its result; garbage is collected before, not within."""
+    gc.collect()
+    begin = time.perf_counter()
+    result = action()
+    return time.perf_counter() - begin, result
+
+
+def forget() -> None:
+    """Empty every cache of SymPy and inntd, so that no repeat lives on the work of the one before."""
+    sympy.core.cache.clear_cache()
+    for thing in gc.get_objects():
+        if type(thing) is BoundedCache:  # isinstance would wake lazy proxies
+            thing.clear()
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] == "inntd":
+            for thing in list(vars(module).values()):
+                if callable(getattr(thing, "cache_clear", None)):
+                    thing.cache_clear()
+
+
+def sampled_error(problem: it.Problem, model: it.CPModel, sampler: Sampler) -> float:
+    """Return the relative L2 error at random points: shares only the evaluation at points with `model.error`."""
+    points, weights = sampler(np.random.default_rng(0), problem, SAMPLES)
+    exact = exact_values(problem, points)
+    with torch.no_grad():
+        values = model(torch.from_numpy(points)).numpy()
+    return float(np.sqrt(np.sum(weights * (values - exact) ** 2) / np.sum(weights * exact**2)))
+
+
+def exact_values(problem: it.Problem, points: Array) -> Array:
+    """Evaluate the exact solution's expression by SymPy's own means, separated nowhere."""
+    symbols = [sympy.sympify(axis) for axis in problem.axes]
+    function = sympy.lambdify(symbols, problem.exact_expression, "numpy")
+    return np.asarray(function(*points.T), dtype=np.float64)
+
+
+def reason_to_reject(error: float, limit: float, sampled: float | None) -> str | None:
+    """Say why an answer is wrong; None for a right one."""
+    if not error <= limit:
+        return f"the error {error:.2e} exceeds {limit:.0e}"
+    # Sampling is uncertain by a few per cent, more where an error sits in few elements; round-off has its own floor.
+    if sampled is not None and not (sampled <= 2 * error + 1e-14 and error <= 2 * sampled + 1e-14):
+        return f"the error {error:.2e} is not confirmed by random points, which give {sampled:.2e}"
+    return None
+
+
+def significant(value: float, digits: int = 4) -> float:
+    """Round to a few significant digits."""
+    return float(f"{value:.{digits}g}")
+
+
+@contextlib.contextmanager
+def peak_memory() -> Iterator[list[int]]:
+    """Yield a list that holds, at the end, the process's peak resident memory in bytes within the block."""
+    peak = [0]
+    # Linux forgets the peak so far on request; where it does not, the figure is an upper bound.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    yield peak
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        peak[0] = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+@lru_cache(maxsize=1)
+def environment() -> dict[str, Any]:
+    """Return what a figure depends on: date, machine, instruction set, versions and commit."""
+    return {
+        "date": date.today().isoformat(),
+        "machine": f"{processor()}, {os.cpu_count()} cores",
+        "isa": _core.isa(),
+        "versions": f"inntd {it.__version__}, torch {torch.__version__}, numpy {np.__version__}",
+        "commit": commit(),
+    }
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return " ".join(name.split())
+    return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """Return the commit of the checkout, with a + for local changes; None outside one."""
+    here = Path(__file__).resolve().parent
+    try:
+        head = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+        )
+        changes = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changes.stdout.strip() else "")

@@ -1,0 +1,217 @@
+"""Files of models: safetensors, with a versioned JSON header. Nothing is ever unpickled.
+
+A ``.inntd`` file is a safetensors file whose metadata has one entry, ``inntd``: JSON with the fields
+
+``format``, ``version``
+    ``"inntd"`` and the version of this layout, 1.
+``kind``
+    Which class of model: ``"cp"``.
+``software``
+    The version of inntd that wrote it.
+``model``
+    What that class needs besides tensors: for ``"cp"`` the axes.
+``metadata``
+    The model's own `metadata`: where it came from, the problem's text, an error estimate.
+
+Long lists of numbers in it (the nodes of an axis) are tensors of the file instead: ``{"tensor": name, "dtype": …}``.
+Numbers come back to the bit. A reader trusts nothing: sizes, names, types and shapes are checked before they are used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+
+from inntd._version import __version__
+from inntd.axes import Axis
+from inntd.models.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from inntd.models.cp import CPModel
+
+FORMAT, VERSION = "inntd", 1
+LARGEST_HEADER = 16 * 2**20
+LARGEST_DEPTH = 32
+LONG = 64  # numbers in a list from which on it becomes a tensor
+MOST_AXES = 10_000
+
+
+def save(
+    model: CPModel, path: str | os.PathLike[str], *, overwrite: bool = False, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write a model to a file; see `CPModel.save`."""
+    tensors = {f"factors.{d}": factor.detach().cpu().contiguous() for d, factor in enumerate(model.factors)}
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": "cp",
+        "software": __version__,
+        "model": {"axes": [_packed(axis.to_dict(), f"axes.{d}", tensors) for d, axis in enumerate(model.axes)]},
+        "metadata": {**model.metadata, **(metadata or {})},
+    }
+    try:
+        header = json.dumps(content, allow_nan=True)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"metadata must hold only what JSON carries, got {error}") from None
+    if len(header) > LARGEST_HEADER // 2:  # safetensors escapes it once more
+        raise ValueError(
+            f"metadata must fit into {LARGEST_HEADER // 2**21} MB of JSON, got {len(header) / 2**20:.0f} MB"
+        )
+    write_atomically(Path(path), safetensors.torch.save(tensors, metadata={FORMAT: header}), overwrite=overwrite)
+
+
+def load(path: str | os.PathLike[str]) -> CPModel:
+    """Read a model from a file written by its ``save``.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    CPModel
+        Fixed, on the CPU, with factors to the bit and the file's `metadata`.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        When the file cannot be read.
+    ValueError
+        When it is truncated, malformed, of another format or version, or does not fit together. Nothing in it is
+        executed.
+
+    Examples
+    --------
+    >>> import inntd as it, os, tempfile
+    >>> x = it.Axis("x", 0, 1, elements=8)
+    >>> u = it.CPModel.from_factors([x], [x.nodes[:, None] ** 2])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "u.inntd")
+    ...     u.save(path, metadata={"error_estimate": 1e-9})
+    ...     v = it.load(path)
+    >>> torch.equal(v.factors[0], u.factors[0]), v.metadata
+    (True, {'error_estimate': 1e-09})
+    """
+    path = Path(path)
+    try:
+        _check_size(path)
+        header, tensors = _read(path)
+        return _model(header, tensors)
+    except (_Malformed, ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{path} is no readable model of inntd: {reason}") from None
+
+
+class _Malformed(Exception):
+    """A file that is not what it should be, in words that follow 'it is no readable model:'."""
+
+
+def _check_size(path: Path) -> None:
+    """Look at the header's length before anything reads it."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or length > size - 8:
+        raise _Malformed(f"it is truncated, or no safetensors file ({size} bytes)")
+    if length > LARGEST_HEADER + 4096 * MOST_AXES:
+        raise _Malformed(f"its header is too large ({length} bytes)")
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    try:
+        with safetensors.safe_open(str(path), framework="pt") as file:
+            text = (file.metadata() or {}).get(FORMAT)
+            if text is None:
+                raise _Malformed("it is a safetensors file of something else")
+            if len(text) > LARGEST_HEADER:
+                raise _Malformed(f"its header is too large ({len(text)} characters)")
+            header = _checked_header(text)
+            return header, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except safetensors.SafetensorError as error:
+        raise _Malformed(str(error)) from None
+
+
+def _checked_header(text: str) -> dict[str, Any]:
+    header = json.loads(text)
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise _Malformed("its header is not that of a model")
+    version = header.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise _Malformed(f"its version is {_short(version)}")
+    if version > VERSION:
+        raise _Malformed(
+            f"it has version {version} of the format, inntd {__version__} reads up to {VERSION}: use a newer inntd"
+        )
+    if header.get("kind") not in _KINDS:
+        raise _Malformed(f"its kind is {_short(header.get('kind'))}, known are {', '.join(_KINDS)}")
+    if not isinstance(header.get("model"), dict) or not isinstance(header.get("metadata"), dict):
+        raise _Malformed("its header lacks the model or the metadata")
+    return header
+
+
+def _model(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> CPModel:
+    model = _KINDS[header["kind"]](header["model"], tensors)
+    model.metadata = header["metadata"]
+    return model
+
+
+def _cp_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> CPModel:
+    from inntd.models.cp import DTYPES, CPModel
+
+    described = fields["axes"]
+    if not isinstance(described, list) or not 0 < len(described) <= MOST_AXES:
+        raise _Malformed("its axes are no list")
+    axes = [Axis.from_dict(_unpacked(entry, tensors)) for entry in described]
+    factors: list[torch.Tensor] = []
+    for d, axis in enumerate(axes):
+        factor = tensors.get(f"factors.{d}")
+        if factor is None:
+            raise _Malformed(f"the factor of axis {axis.name!r} is missing")
+        if factor.dtype not in DTYPES:
+            raise _Malformed(f"the factor of axis {axis.name!r} has dtype {factor.dtype}")
+        if factors and factor.dtype != factors[0].dtype:
+            raise _Malformed(f"the factors have dtypes {factors[0].dtype} and {factor.dtype}")
+        factors.append(factor)
+    return CPModel.from_factors(axes, factors)
+
+
+_KINDS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], CPModel]] = {"cp": _cp_model}
+
+
+def _packed(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
+    """Return JSON-able fields with long lists of numbers moved into tensors."""
+    if isinstance(value, dict):
+        return {key: _packed(entry, f"{name}.{key}", tensors) for key, entry in value.items()}
+    if not isinstance(value, list | tuple) or len(value) < LONG:
+        return value
+    kind = np.int64 if all(isinstance(entry, int) for entry in value) else np.float64
+    tensors[name] = torch.from_numpy(np.array(value, dtype=kind))
+    return {"tensor": name}
+
+
+def _unpacked(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
+    """Undo `_packed`."""
+    if depth > LARGEST_DEPTH:
+        raise _Malformed("its header is nested too deeply")
+    if not isinstance(value, dict):
+        return value
+    if set(value) != {"tensor"}:
+        return {key: _unpacked(entry, tensors, depth + 1) for key, entry in value.items()}
+    tensor = tensors.get(value["tensor"]) if isinstance(value["tensor"], str) else None
+    if tensor is None or tensor.ndim != 1 or tensor.dtype not in (torch.float64, torch.int64):
+        raise _Malformed(f"its tensor {_short(value['tensor'])} is missing, or no vector of numbers")
+    return tensor.tolist()
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
