@@ -124,11 +124,13 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
     """Solve a case `repeat` times from cold caches, check the answer, print its line and return it."""
     setups: list[float] = []
     solves: list[float] = []
+    cpu: list[float] = []
     with peak_memory() as peak:
         while len(solves) < repeat and sum(solves) + sum(setups) < LONGEST:
             forget()
             setup, problem = timed(case.build)
-            seconds, answer = timed(lambda problem=problem: it.solve(problem, **case.solve, threads=1, progress=False))
+            seconds, (answer, busy) = timed(lambda problem=problem: _solve(problem, case.solve))
+            cpu.append(busy)
             setups.append(setup)
             solves.append(seconds)
     model = answer.model
@@ -147,6 +149,8 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
         # A wrong answer has no time.
         "seconds": None if rejected else significant(statistics.median(solves)),
         "seconds_at_most": case.seconds,
+        # Much less than `seconds`: the machine was busy with other work.
+        "seconds_cpu": None if rejected else significant(statistics.median(cpu)),
         "seconds_first": None if rejected else significant(solves[0]),
         "setup_seconds": significant(statistics.median(setups)),
         "repeats": len(solves),
@@ -159,6 +163,12 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
     }
     emit(line)
     return line
+
+
+def _solve(problem: it.Problem, arguments: dict[str, Any]) -> tuple[Any, float]:
+    begin = time.process_time()
+    answer = it.solve(problem, **arguments, threads=1, progress=False)
+    return answer, time.process_time() - begin
 
 
 def emit(line: dict[str, Any]) -> None:

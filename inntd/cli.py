@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
-import math
 import os
 import platform
 import sys
@@ -22,7 +22,6 @@ from inntd import _kernels
 
 if TYPE_CHECKING:
     from inntd.models import CPModel
-    from inntd.models.result import Answer
     from inntd.problems.toml import ProblemFile
 
 DONE, NOT_CONVERGED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -86,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     from inntd.problems.toml import read_problem
+    from inntd.results import readable, summarise, table
     from inntd.solvers import solve
 
     folder = options.output or options.problem.with_suffix("")
@@ -93,12 +93,12 @@ def _run(options: argparse.Namespace) -> int:
     _refuse_existing(folder, force=options.force)
     progress = False if options.quiet or options.json else None  # None: on a terminal only
     answer = solve(file.problem, progress=progress, **_solve_options(file, options))
-    summary = _summary(file, answer)
-    summary["files"] = [str(path) for path in _write(answer.model, folder)]
+    summary = summarise(file.problem, answer)
+    summary["files"] = [str(path) for path in _write(answer.model, folder, _metadata(file, summary))]
     if options.json:
-        print(json.dumps(_finite(summary), allow_nan=False))
+        print(json.dumps(summary, allow_nan=False))
     elif not options.quiet:
-        _print_table(_readable(summary))
+        print(table([*readable(summary), ("written", "\n".join(summary["files"]))]))
     return DONE if answer.status == "converged" else NOT_CONVERGED
 
 
@@ -124,13 +124,19 @@ def _refuse_existing(folder: Path, *, force: bool) -> None:
         raise FileExistsError(f"{', '.join(existing)} would be overwritten; allow it with --force, or use --output")
 
 
-def _write(model: CPModel, folder: Path) -> list[Path]:
+def _metadata(file: ProblemFile, summary: dict[str, Any]) -> dict[str, Any]:
+    """Return what the solution's file tells of its origin."""
+    told = ("title", "status", "message", "error_estimate", "error", "seconds")
+    return {"problem": file.problem.describe(), **{name: summary[name] for name in told}}
+
+
+def _write(model: CPModel, folder: Path, metadata: dict[str, Any]) -> list[Path]:
     """Write the solution and its pictures, each aside and then renamed; a folder made in vain is removed."""
     from inntd.results import save_pictures
 
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        model.save(folder / SOLUTION, overwrite=True)
+        model.save(folder / SOLUTION, overwrite=True, metadata=metadata)
         return [folder / SOLUTION, *save_pictures(model, folder)]
     except BaseException:
         with contextlib.suppress(OSError):
@@ -138,76 +144,26 @@ def _write(model: CPModel, folder: Path) -> list[Path]:
         raise
 
 
-def _summary(file: ProblemFile, answer: Answer) -> dict[str, Any]:
-    model, estimate = answer.model, answer.error_estimate
-    return {
-        "title": file.problem.title,
-        "axes": len(model.axes),
-        "modes": answer.modes,
-        "rank": model.rank,
-        "parameters": _parameters(model),
-        "status": answer.status,
-        "message": answer.message,
-        "notes": list(answer.notes),
-        "error_estimate": {
-            "algebraic": estimate.algebraic,
-            "discretisation": estimate.discretisation,
-            "total": estimate.total,
-        },
-        "error": None if file.exact is None else model.error(file.exact),
-        "seconds": answer.seconds,
-        "setup_seconds": file.problem.setup_seconds,
-    }
-
-
-def _finite(value: Any) -> Any:
-    """Return `value` with NaN and infinities, which JSON has no words for, as None."""
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    estimate = summary["error_estimate"]
-    parts = [f"{name} {estimate[name]:.1e}" for name in ("algebraic", "discretisation") if estimate[name] is not None]
-    lifted = summary["rank"] - summary["modes"]
-    rows = [
-        ("problem", summary["title"] or "untitled"),
-        ("axes", f"{summary['axes']}"),
-        ("modes", f"{summary['modes']}" + (f"  (and {lifted} of the boundary values)" if lifted > 0 else "")),
-        ("parameters", f"{summary['parameters']:,}"),
-        ("error estimate", f"{_number(estimate['total'])}" + (f"  ({', '.join(parts)})" if parts else "")),
-        ("error against exact", None if summary["error"] is None else f"{summary['error']:.2e}"),
-        ("seconds", f"{summary['seconds']:.3f}  (reading and separating the problem: {summary['setup_seconds']:.3f})"),
-        ("status", summary["status"] + (f": {summary['message']}" if summary["message"] else "")),
-        ("note", "\n".join(summary["notes"]) or None),
-        ("written", "\n".join(summary["files"])),
-    ]
-    return [(name, value) for name, value in rows if value is not None]
-
-
-def _number(value: float | None) -> str:
-    return "not computed" if value is None else f"{value:.1e}"
-
-
-def _parameters(model: CPModel) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 # ---- info --------------------------------------------------------------------------------------------------------
 
 
 def _info(options: argparse.Namespace) -> int:
+    from inntd.results import parameter_count, table
+
     model = inntd.load(options.model)
     rows = [
         ("model", f"{type(model).__name__}, {options.model.stat().st_size:,} bytes"),
         ("modes", f"{model.rank}"),
-        ("parameters", f"{_parameters(model):,}"),
+        ("parameters", f"{parameter_count(model):,}"),
         ("dtype", str(model.factors[0].dtype).removeprefix("torch.")),
         ("L2 norm", f"{float(model.norm()):.6g}"),
     ]
-    rows += [(f"axis {axis.name}", _describe_axis(axis)) for axis in model.axes]
-    _print_table(rows)
+    for text, group in itertools.groupby(model.axes, key=_describe_axis):
+        names = [axis.name for axis in group]
+        rows.append(("axis " + (names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]} ({len(names)})"), text))
+    print(table(rows))
+    if "problem" in model.metadata:
+        print(f"\nThe problem that it solves:\n{model.metadata['problem']}")
     return DONE
 
 
@@ -223,6 +179,8 @@ def _describe_axis(axis: Any) -> str:
 
 
 def _doctor(_: argparse.Namespace) -> int:
+    from inntd.results import table
+
     origin = "set by INNTD_ISA" if os.environ.get("INNTD_ISA") else "the best of this processor"
     available = ", ".join(_kernels.core.available_isas())
     has_cuda, reason = _kernels.cuda()
@@ -235,7 +193,7 @@ def _doctor(_: argparse.Namespace) -> int:
         ("threads", f"{_kernels.threads()} (torch.set_num_threads or OMP_NUM_THREADS changes it)"),
         ("CUDA", f"{'yes' if has_cuda else 'no'}: {reason}"),
     ]
-    _print_table(rows)
+    print(table(rows))
     return DONE
 
 
@@ -244,18 +202,6 @@ def _version(library: str) -> str:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
         return f"missing: install it with pip install {library}"
-
-
-# ---- output ------------------------------------------------------------------------------------------------------
-
-
-def _print_table(rows: Sequence[tuple[str, str]]) -> None:
-    width = max(len(name) for name, _ in rows) + 2
-    for name, value in rows:
-        first, *rest = value.splitlines() or [""]
-        print(f"{name:<{width}}{first}")
-        for line in rest:
-            print(f"{'':<{width}}{line}")
 
 
 def _one_line(mistake: BaseException) -> str:

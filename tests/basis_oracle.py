@@ -73,7 +73,7 @@ def values(
 
     x = Real(x)
     e = min(int(np.searchsorted(nodes, float(x), side="right")) - 1, n - 1)
-    bounds = [b for b in breaks]
+    bounds = list(breaks)
     if periodic:
         low = max([b - k * n for b in bounds for k in (0, 1) if b - k * n <= e], default=-(10**9))
         high = min([b + k * n for b in bounds for k in (0, 1) if b + k * n > e], default=10**9)

@@ -220,5 +220,7 @@ def test_readme_problem_file_is_the_demo() -> None:
     [block] = code_blocks(README, "toml")
     shown = tomllib.loads(block)
     demo = tomllib.loads((ROOT / "examples" / "poisson_10d.toml").read_text())
-    for part in ("exact", "unknown", "problem", "conditions", "solve"):
+    for part in ("title", "exact", "problem", "conditions", "solve"):
         assert shown[part] == demo[part]
+    [name] = demo["axes"]
+    assert {"s": 3} | shown["axes"][name] == demo["axes"][name]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sympy
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 import inntd as it
-from inntd.results import plot_factors, plot_slice, save_pictures
+from inntd.models.result import ErrorEstimate
+from inntd.results import error_against_exact, plot_factors, plot_slice, readable, save_pictures, summarise
 
 
 def separated(*functions: tuple[it.Axis, list[object]]) -> it.CPModel:
@@ -138,14 +141,59 @@ def test_pictures_are_written_aside_and_renamed(
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert sorted(before) == ["factors.png", "slice.png"]
 
-    def full(self: Figure, path: Path, **_: object) -> None:
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device", str(path))
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Figure, "savefig", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        save_pictures(model, tmp_path)
+        save_pictures(2 * model, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.fixture
+def parabola() -> it.Problem:
+    x, y = it.Axis("x", 0, 1, elements=8), it.Axis("y", 0, 1, elements=8)
+    u = it.unknown("u", x, y)
+    return it.Problem(strong=-it.laplacian(u) - 2, conditions=[u.on(x) == 0], exact=x * (1 - x), title="parabola")
+
+
+def test_a_summary_is_json_and_a_table(parabola: it.Problem) -> None:
+    answer = it.solve(parabola, tolerance=1e-8)
+    summary = summarise(parabola, answer)
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert (summary["title"], summary["axes"], summary["parameters"]) == ("parabola", 2, 18 * answer.model.rank)
+    assert summary["error"] < 1e-12
+    rows = dict(readable(summary))
+    assert "by quadrature" in rows["error against exact"]
+    assert rows["status"].startswith("converged: ")
+
+
+def test_a_summary_has_none_for_what_is_not_finite(parabola: it.Problem) -> None:
+    answer = it.solve(parabola, tolerance=1e-8)
+    answer = replace(answer, status="diverged", error_estimate=ErrorEstimate(float("inf")), notes=("one", "two"))
+    summary = summarise(parabola, answer)
+    assert summary["error_estimate"] == {"algebraic": None, "discretisation": None, "total": None}
+    rows = readable(summary)
+    assert ("error estimate", "not finite") in rows
+    assert [value for name, value in rows if name == "note"] == ["one", "two"]
+
+
+def test_the_error_of_an_exact_solution_that_does_not_factor_is_sampled() -> None:
+    x, y = it.Axis("x", 0, 1, elements=8), it.Axis("y", 0, 1, elements=8)
+    u = it.unknown("u", x, y)
+    problem = it.Problem(strong=-it.laplacian(u), conditions=[u.on("boundary") == 1], exact=1 + sympy.sin(x * y) / 100)
+    error, how = error_against_exact(problem, it.solve(problem).model)
+    points = np.random.default_rng(7).uniform(size=(100_000, 2)).prod(axis=1)
+    exact = 1 + np.sin(points) / 100
+    assert error == pytest.approx(np.sqrt(np.mean((exact - 1) ** 2) / np.mean(exact**2)), rel=0.03)
+    assert how == "10,000 random points"
+
+
+def test_no_error_against_zero() -> None:
+    x = it.Axis("x", 0, 1, elements=8)
+    u = it.unknown("u", x)
+    problem = it.Problem(strong=-it.laplacian(u), conditions=[u.on(x) == 0], exact=0)
+    assert error_against_exact(problem, it.CPModel([x], rank=1)) == (None, "the exact solution is zero")
 
 
 def test_a_model_of_components_alone_has_no_slice(tmp_path: Path) -> None:

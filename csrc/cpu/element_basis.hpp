@@ -23,11 +23,11 @@ struct ElementShape {
 };
 
 // Polynomials of all functions of the window on one piece [left, right] of the element [-1, 1], in the monomials of
-// the piece's own coordinate in [-1, 1]: coefficients[q][k].
+// the piece's own coordinate in [-1, 1].
 struct PieceBasis {
   double left = -1.0;
   double right = 1.0;
-  std::vector<std::vector<DoubleDouble>> coefficients;
+  std::vector<double> coefficients;  // (powers, window)
 };
 
 struct ElementBasis {

@@ -1,4 +1,5 @@
 // Lagrange patches: products of linear factors in the element's own coordinate.
+#include <algorithm>
 #include <limits>
 #include <type_traits>
 
@@ -19,16 +20,6 @@ T extend(DoubleDouble value) {
   }
 }
 
-template <class T>
-DoubleDouble split(T value) {
-  if constexpr (std::is_same_v<T, DoubleDouble>) {
-    return value;
-  } else {
-    const double high = static_cast<double>(value);
-    return {high, static_cast<double>(value - static_cast<T>(high))};
-  }
-}
-
 // Multiplies the polynomial, given by `count` coefficients in a row of room for one more, by (shift + slope xi).
 void multiply_linear(Extended* polynomial, int count, Extended shift, Extended slope) {
   polynomial[count] = slope * polynomial[count - 1];
@@ -36,9 +27,10 @@ void multiply_linear(Extended* polynomial, int count, Extended shift, Extended s
   polynomial[0] = shift * polynomial[0];
 }
 
-// Adds hat(xi) * W^(k)(xi) of one patch to the window's functions.
+// Adds hat(xi) * W^(k)(xi) of one patch to the window's functions: sum (powers, width).
 void add_patch(const std::vector<Extended>& positions, const Patch& patch, Extended hat_slope,
-               std::vector<std::vector<Extended>>& sum) {
+               std::vector<Extended>& sum) {
+  const std::size_t width = positions.size();
   std::vector<Extended> polynomial(static_cast<std::size_t>(patch.count) + 1);
   for (int k = patch.begin; k < patch.begin + patch.count; ++k) {
     polynomial[0] = 1.0;
@@ -50,27 +42,28 @@ void add_patch(const std::vector<Extended>& positions, const Patch& patch, Exten
       denominator = denominator * (positions[k] - positions[j]);
     }
     multiply_linear(polynomial.data(), count++, 0.5, hat_slope);
-    for (int q = 0; q < count; ++q) sum[q][k] = sum[q][k] + polynomial[q] / denominator;
+    const Extended scale = Extended(1.0) / denominator;
+    Extended* out = sum.data() + k;
+    for (int q = 0; q < count; ++q, out += width) *out = *out + polynomial[q] * scale;
   }
 }
 
 }  // namespace
 
 ElementBasis lagrange_element(const ElementShape& shape) {
-  const std::size_t width = shape.positions.size();
   std::vector<Extended> positions;
+  positions.reserve(shape.positions.size());
   for (const DoubleDouble& position : shape.positions) positions.push_back(extend<Extended>(position));
-  const int degree = shape.patches[0].count > shape.patches[1].count ? shape.patches[0].count : shape.patches[1].count;
-  std::vector<std::vector<Extended>> sum(static_cast<std::size_t>(degree) + 1, std::vector<Extended>(width, 0.0));
+  const int largest = std::max(shape.patches[0].count, shape.patches[1].count);
+  std::vector<Extended> sum((static_cast<std::size_t>(largest) + 1) * positions.size());
   add_patch(positions, shape.patches[0], -0.5, sum);
   add_patch(positions, shape.patches[1], 0.5, sum);
 
   ElementBasis basis;
   basis.pieces.resize(1);
-  for (const std::vector<Extended>& row : sum) {
-    basis.pieces[0].coefficients.emplace_back();
-    for (const Extended& value : row) basis.pieces[0].coefficients.back().push_back(split(value));
-  }
+  std::vector<double>& coefficients = basis.pieces[0].coefficients;
+  coefficients.reserve(sum.size());
+  for (const Extended& value : sum) coefficients.push_back(static_cast<double>(value));
   return basis;
 }
 

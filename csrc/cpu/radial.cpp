@@ -277,11 +277,10 @@ void drop_zero_powers(Matrix& rows) {
   while (rows.size() > 1 && std::all_of(rows.back().begin(), rows.back().end(), zero)) rows.pop_back();
 }
 
-std::vector<std::vector<DoubleDouble>> rounded(const Matrix& rows) {
-  std::vector<std::vector<DoubleDouble>> out;
+std::vector<double> rounded(const Matrix& rows) {
+  std::vector<double> out;
   for (const Polynomial& row : rows) {
-    out.emplace_back();
-    for (const Wide& value : row) out.back().push_back(DoubleDouble::from(value));
+    for (const Wide& value : row) out.push_back(static_cast<double>(value));
   }
   return out;
 }

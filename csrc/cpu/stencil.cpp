@@ -185,7 +185,9 @@ class Builder {
     ElementBasis basis =
         patches_.kernel == PatchKernel::lagrange ? lagrange_element(element) : radial_element(element, patches_.kernel);
     const Index first_kind = static_cast<Index>(kinds_.size());
-    for (PieceBasis& piece : basis.pieces) kinds_.push_back({std::move(piece), static_cast<int>(shape.skipped)});
+    for (PieceBasis& piece : basis.pieces) {
+      kinds_.push_back({std::move(piece), element.positions.size(), static_cast<int>(shape.skipped)});
+    }
     for (int side = 0; side < 2; ++side) {
       if (!(basis.condition[side] <= stencil_.worst_condition)) {
         stencil_.worst_condition = basis.condition[side];
@@ -208,16 +210,16 @@ class Builder {
 
   void store_coefficients() {
     std::size_t rows = 1;
-    for (const Kind& kind : kinds_) rows = std::max(rows, kind.basis.coefficients.size());
+    for (const Kind& kind : kinds_) rows = std::max(rows, kind.basis.coefficients.size() / kind.window);
     const std::size_t width = static_cast<std::size_t>(stencil_.width), block = rows * width;
     stencil_.degree = static_cast<int>(rows) - 1;
     stencil_.coefficients.assign(kinds_.size() * block, 0.0);
     double* out = stencil_.coefficients.data();
     for (const Kind& kind : kinds_) {
       double* row = out + kind.skipped;
-      for (const std::vector<DoubleDouble>& values : kind.basis.coefficients) {
-        for (std::size_t k = 0; k < values.size(); ++k) row[k] = static_cast<double>(values[k]);
-        row += width;
+      const std::vector<double>& values = kind.basis.coefficients;
+      for (std::size_t i = 0; i < values.size(); i += kind.window, row += width) {
+        std::copy_n(values.data() + i, kind.window, row);
       }
       out += block;
     }
@@ -225,6 +227,7 @@ class Builder {
 
   struct Kind {
     PieceBasis basis;
+    std::size_t window;  // functions
     int skipped;
   };
 

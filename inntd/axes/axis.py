@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,16 +13,16 @@ import sympy
 
 from inntd import _checks
 from inntd._kernels import core
-from inntd.axes.basis import Basis, CHiDeNNBasis, LinearBasis, basis_from_dict
+from inntd.axes.arguments import check_name, check_string, choose_basis
+from inntd.axes.basis import Basis, CHiDeNNBasis, basis_from_dict
 from inntd.axes.functions import Function, evaluate
-from inntd.axes.mesh import Mesh, make_mesh, uniform_nodes
+from inntd.axes.mesh import Mesh, make_mesh
 from inntd.axes.symbolic import Symbolic
 from inntd.axes.table import discrete_table, patch_table
 
 Array = npt.NDArray[np.float64]
 Kind: TypeAlias = Literal["space", "parameter", "time", "component"]
 KINDS: tuple[Kind, ...] = ("space", "parameter", "time", "component")
-DEFAULT_S = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +71,10 @@ def _discrete_axis(name: str, size: int, *, kind: Kind = "component", unit: str 
     (Axis.discrete('c', 3), True)
     """
     axis = Axis.__new__(Axis)
-    axis.name = _check_name(name)
+    axis.name = check_name(name)
     label = f"axis {axis.name!r}"
     axis.kind = _checks.one_of(f"{label}: kind", kind, KINDS)
-    axis.unit = _check_string(f"{label}: unit", unit)
+    axis.unit = check_string(f"{label}: unit", unit)
     axis._discrete = True
     count = _checks.positive_int(f"{label}: size", size)
     values = np.arange(count, dtype=np.float64)
@@ -170,12 +169,12 @@ class Axis(Symbolic):
         a: Any = None,
         unit: str = "",
     ) -> None:
-        self.name = _check_name(name)
+        self.name = check_name(name)
         label = f"axis {self.name!r}"
         self.kind: Kind = _checks.one_of(f"{label}: kind", kind, KINDS)
         if self.kind == "component":
             raise ValueError(f"{label}: kind 'component' is for discrete axes: use Axis.discrete({self.name!r}, size)")
-        self.unit = _check_string(f"{label}: unit", unit)
+        self.unit = check_string(f"{label}: unit", unit)
         self._discrete = False
         if not isinstance(periodic, bool | np.bool_):
             raise TypeError(f"{label}: periodic must be True or False, got {periodic!r}")
@@ -189,7 +188,7 @@ class Axis(Symbolic):
             periodic=bool(periodic),
             breaks=breaks,
         )
-        self.basis: Basis | None = _choose_basis(label, self._mesh, basis, s, p, a)
+        self.basis: Basis | None = choose_basis(label, self._mesh, basis, s, p, a)
         self.key: Hashable = (self._mesh.key, self.basis.key)
         self.table: core.BasisTable = patch_table(label, self._mesh, self.basis, self.key)
 
@@ -253,7 +252,8 @@ class Axis(Symbolic):
             odd = np.flatnonzero(points != np.rint(points))
             if odd.size:
                 raise ValueError(f"{label} must be whole numbers on this discrete axis, got {points[odd[0]]}")
-        return np.clip(points, low, high)
+        inside: Array = np.clip(points, low, high)
+        return inside
 
     def tabulate(self, points: npt.ArrayLike, order: int = 0) -> tuple[npt.NDArray[np.int64], Array]:
         """Return which basis functions are nonzero at points, and their values or derivatives.
@@ -294,7 +294,8 @@ class Axis(Symbolic):
         >>> it.Axis("x", 0, 2, elements=2).interpolate(lambda x: x**2)
         array([0., 1., 4.])
         """
-        return evaluate(self.name, function, self.nodes[: self.size])
+        values: Array = evaluate(self.name, function, self.nodes[: self.size]).copy()
+        return values
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything about the axis in types that JSON carries without loss.
@@ -358,38 +359,3 @@ class Axis(Symbolic):
 
     def __reduce__(self) -> Any:
         return Axis.from_dict, (self.to_dict(),)
-
-
-def _check_name(name: object) -> str:
-    if not isinstance(name, str):
-        raise TypeError(f"an axis' name must be a string, got {name!r}")
-    stem = re.sub(r"\[\d+\]\Z", "", name)
-    if not stem.isidentifier():
-        raise ValueError(f"an axis' name must be an identifier such as 'x', or one of a family 'x[3]', got {name!r}")
-    return name
-
-
-def _check_string(label: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{label} must be a string, got {value!r}")
-    return value
-
-
-def _choose_basis(label: str, mesh: Mesh, basis: Basis | None, s: Any, p: Any, a: Any) -> Basis:
-    shorthand = {name: value for name, value in (("s", s), ("p", p), ("a", a)) if value is not None}
-    if basis is not None:
-        if shorthand:
-            raise ValueError(f"{label}: give basis or {', '.join(shorthand)}, not both")
-        if not isinstance(basis, LinearBasis | CHiDeNNBasis):
-            raise TypeError(f"{label}: basis must be a LinearBasis or a CHiDeNNBasis, got {basis!r}")
-        return basis
-    if shorthand:
-        try:
-            return CHiDeNNBasis(**shorthand)
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"{label}: {error}") from None
-    largest = min(DEFAULT_S, (mesh.shortest_segment() - 1) // 2)
-    return CHiDeNNBasis(s=largest) if largest > 0 else LinearBasis()
-
-
-__all__ = ["KINDS", "Axis", "Face", "Kind", "uniform_nodes"]

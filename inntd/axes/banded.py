@@ -176,7 +176,7 @@ class BandedMatrix:
 def _without_outside(band: Array, b: int) -> Array:
     """Clear what refers to columns before the first or after the last row."""
     n = len(band)
-    for k in range(1, min(b, n) + 1):
+    for k in range(1, b + 1):
         band[: min(k, n), b - k] = 0.0
         band[n - min(k, n) :, b + k] = 0.0
     return band

@@ -23,6 +23,8 @@ ROUND_OFF = 2.0**-50
 NOISE = 1e-11
 MANY = 1 << 12  # elements from which fewer points per element do
 PROBE = 1.0 - 2.0**-30  # not the end itself: functions may be singular there
+INSIDE = 1.0 - 2.0**-50
+SHORTEST = 2.0**-44  # of a cell, in the coordinate of its piece
 
 
 class QuadratureWarning(UserWarning):
@@ -151,9 +153,11 @@ class AdaptiveRule:
         """Return the cells' points xi (C, q), coordinates x (C, q), and half-lengths in x (C,)."""
         half = 0.5 * (cells.right - cells.left)
         xi = (0.5 * (cells.left + cells.right))[:, None] + half[:, None] * self.xi
-        a, b = self.breaks[cells.piece], self.breaks[cells.piece + 1]
-        x = (0.5 * (a + b))[:, None] + (0.5 * (b - a))[:, None] * xi
-        return xi, x, half * 0.5 * (b - a)
+        np.clip(xi, -INSIDE, INSIDE, out=xi)
+        a, b = self.breaks[cells.piece, None], self.breaks[cells.piece + 1, None]
+        # From the nearer end, so that points next to a singularity there keep their distance from it.
+        x = np.where(xi < 0, a + (0.5 * (b - a)) * (1 + xi), b - (0.5 * (b - a)) * (1 - xi))
+        return xi, x, half * 0.5 * (b - a)[:, 0]
 
     def values(self, function: Function, x: Array) -> Array:
         """Return the function at points (C, q)."""
@@ -173,7 +177,7 @@ class AdaptiveRule:
         together: list[int] = []
         columns: list[Array] = []
         for i, function in enumerate(functions):
-            splits = getattr(function, "breaks", ())
+            splits = getattr(function, "breaks", None) or ()
             if not splits:
                 values = self.values(function, x)
                 if self._resolved(values, half, np.abs(values).max(), float(np.sum(weights * np.abs(values)))).all():
@@ -214,9 +218,11 @@ class AdaptiveRule:
             scale = max(scale, float(np.abs(values).max()))
             integral = max(integral, float(np.sum(weights * np.abs(values))))
             done = self._resolved(values, half, scale, integral, parent)
-            if total > limit and not done.all():
-                self._warn(x[~done], total)
-                done[:] = True
+            stop = (cells.right - cells.left < SHORTEST) | (total > limit)
+            bad = stop & (self._tails(values) * half > NOISE * integral) & ~done
+            if bad.any():
+                self._warn(x[bad], total)
+            done |= stop
             yield self._integrand(cells.take(done), xi[done], (weights * values)[done][:, :, None])
             parent = np.repeat(self._tails(values[~done]), 2)
             cells = cells.take(~done).halves()
@@ -224,8 +230,8 @@ class AdaptiveRule:
 
     def _warn(self, x: Array, total: int) -> None:
         warnings.warn(
-            f"axis {self.axis.name!r}: a function is not resolved near {self.axis.name} = {x.flat[0]} with {total} "
-            "quadrature cells: smooth it, or give its jumps as its attribute `breaks`",
+            f"axis {self.axis.name!r}: a function is not integrated to round-off near {self.axis.name} = {x.flat[0]}, "
+            f"with {total} quadrature cells: smooth it, or give its jumps as its attribute `breaks`",
             QuadratureWarning,
             stacklevel=2,
         )

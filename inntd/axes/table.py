@@ -66,11 +66,13 @@ def _check_fit(label: str, mesh: Mesh, patches: Patches) -> None:
     if wrong.size:
         e = int(wrong[0])
         s, room = int(needed[e] - 1) // 2, int(nodes[e])
-        where = f"between the breaks around {mesh.nodes[e]}" if mesh.breaks else "of the mesh"
+        part = f"the part between breaks around {mesh.nodes[e]}" if mesh.breaks else "the mesh"
+        closing = " (one element more is needed to close the circle)" if mesh.periodic and not mesh.breaks else ""
+        largest = (room - 1) // 2
+        basis = f"s={largest}" if largest > 0 else "basis=LinearBasis()"
         raise ValueError(
-            f"{label}: s={s} is too large for the mesh: its patches need {2 * s + 1} nodes, and the part {where} has "
-            f"{room}{' (one is needed to close the circle)' if mesh.periodic and not mesh.breaks else ''}: "
-            f"use s={max((room - 1) // 2, 0)} or more elements"
+            f"{label}: s={s} is too large for the mesh: its patches need {2 * s + 1} nodes, and {part} has "
+            f"{room}{closing}: use {basis}, or more elements"
         )
 
 

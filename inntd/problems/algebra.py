@@ -19,7 +19,7 @@ from inntd.axes import Axis
 COORDINATE = sympy.Symbol("ξ", real=True)
 
 #: More terms than this are refused: they stand for a product of sums that no solver could handle.
-MAX_TERMS = 100_000
+MAX_TERMS = 20_000
 
 Index: TypeAlias = "tuple[tuple[int, int], ...]"  # (position of the axis, order of the derivative), sorted
 Factors: TypeAlias = "frozenset[tuple[int, sympy.Expr]]"  # (position of the axis, function of COORDINATE)
@@ -101,6 +101,8 @@ class Algebra:
                     del result[key]
                 else:
                     result[key] = old + number
+            if len(result) > MAX_TERMS:
+                raise SeparationError(f"an expression expands to more than {MAX_TERMS} separated terms")
         return result
 
     @staticmethod

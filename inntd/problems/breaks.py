@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from sympy.core.relational import Relational
 
 from inntd.problems.algebra import COORDINATE
+from inntd.problems.compiled import compile_function
 
 _SAMPLES = 2049
 _KINKS = (sympy.Abs, sympy.sign, sympy.Heaviside)
@@ -49,15 +50,14 @@ def _switches(function: sympy.Expr) -> Iterator[sympy.Expr]:
 def _zeros(switch: sympy.Expr, start: float, end: float) -> list[float]:
     if not switch.has(COORDINATE):
         return []
-    polynomial = switch.as_poly(COORDINATE) if switch.is_polynomial(COORDINATE) else None
-    if polynomial is not None and polynomial.degree() == 1:
-        slope, offset = polynomial.all_coeffs()
-        return [float(-offset / slope)]
+    slope = switch.diff(COORDINATE)
+    if slope.is_number and slope.is_finite and not slope.is_zero:  # linear: exact
+        return [float(-switch.xreplace({COORDINATE: sympy.S.Zero}) / slope)]
     return _sign_changes(switch, start, end)
 
 
 def _sign_changes(switch: sympy.Expr, start: float, end: float) -> list[float]:
-    compiled = sympy.lambdify(COORDINATE, switch, "numpy")
+    compiled = compile_function(COORDINATE, switch)
     points = np.linspace(start, end, _SAMPLES)
     with np.errstate(all="ignore"):
         values = np.broadcast_to(np.asarray(compiled(points), dtype=np.float64), points.shape)

@@ -158,7 +158,7 @@ def nonnegative(function: sympy.Expr, domain: tuple[float, float]) -> bool:
     """Tell whether a function of COORDINATE is provably not negative on the domain of an axis."""
     if function.is_nonnegative:
         return True
-    start, end = (sympy.nsimplify(bound) for bound in domain)
+    start, end = (sympy.Rational(bound) for bound in domain)
     offset = sympy.Dummy(positive=True)
     from_start = function.xreplace({COORDINATE: start + offset})
     to_end = function.xreplace({COORDINATE: end - offset})

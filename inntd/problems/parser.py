@@ -72,6 +72,10 @@ _ALLOWED = (
 )
 
 
+class ParseError(ValueError):
+    """An expression that is refused, with its place."""
+
+
 class Budget:
     """How many syntax nodes one file may still take."""
 
@@ -142,7 +146,7 @@ class Parser:
     def _refuse(self, node: ast.AST, message: str) -> NoReturn:
         offset = getattr(node, "col_offset", 0)
         column = len(self._text.encode()[:offset].decode(errors="ignore")) + 1
-        raise ValueError(f"{self.place}, column {column}: {message}")
+        raise ParseError(f"{self.place}, column {column}: {message}")
 
     def _value(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> Value:
         if not self.budget.take(1):
@@ -165,6 +169,9 @@ class Parser:
         """Refuse numbers that are not finite or too large to go on with."""
         if value.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
             self._refuse(node, "the value is not a finite number")
+        coefficient = value.as_coeff_Mul()[0]
+        if coefficient.is_Rational and max(abs(coefficient.p), coefficient.q) > 10**300:
+            self._refuse(node, "a factor has too many digits; at most 300")
         if not value.free_symbols and value.is_number:
             try:
                 size = abs(float(value))
@@ -190,15 +197,24 @@ class Parser:
     def _look_up(self, node: ast.expr, name: str) -> Value:
         if name in CONSTANTS:
             return CONSTANTS[name]
+        if name == "exact" and name not in self.known:
+            self._refuse(node, "exact is used here, but the file gives no exact = ...")
+        if name in RESERVED and name not in self.known:
+            self._refuse(node, f"{name} is a function, written {name}(...)")
         try:
             value, size = self.lookup(name)
         except KeyError:
-            close = difflib.get_close_matches(name, [*self.known, *RESERVED], 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            self._refuse(node, f"unknown name {name}{hint} (known: {_listed(self.known)})")
+            self._refuse(node, f"unknown name {name}{self._hint(name)} (known: {_listed(self.known)})")
         if not self.budget.take(size):
             self._refuse(node, f"the expressions of the file are too large: more than {MAX_STEPS} steps")
         return value
+
+    def _hint(self, name: str) -> str:
+        family = [known for known in self.known if known.partition("[")[0] == name]
+        if family:
+            return f"; a member of the family is written {family[0]}"
+        close = difflib.get_close_matches(name, self.known, 1)
+        return f"; did you mean {close[0]}?" if close else ""
 
     def _subscript(self, node: ast.Subscript, variables: Mapping[str, int], depth: int) -> Value:
         if not isinstance(node.value, ast.Name):
@@ -293,7 +309,9 @@ class Parser:
     def _call(self, node: ast.Call, variables: Mapping[str, int], depth: int) -> Value:
         name = node.func.id if isinstance(node.func, ast.Name) else None
         if name is None or name not in RESERVED or name in CONSTANTS or name in ("exact", "range"):
-            self._refuse(node, f"{name or 'this'} cannot be called; {_ALLOWED}")
+            close = difflib.get_close_matches(name or "", sorted(RESERVED - {"exact", "range"}), 1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            self._refuse(node, f"{name or 'this'} cannot be called{hint}; {_ALLOWED}")
         if node.keywords:
             self._refuse(node, f"{name} takes no named arguments")
         if name in ("sum", "prod"):
@@ -301,9 +319,9 @@ class Parser:
         arguments = [self._value(argument, variables, depth) for argument in node.args]
         try:
             result = self._apply(node, name, arguments)
+        except ParseError:
+            raise
         except (TypeError, ValueError) as error:
-            if str(error).startswith(self.place):
-                raise
             self._refuse(node, f"{name}: {error}")
         return self._checked(node, result) if isinstance(result, sympy.Expr) else result
 
@@ -389,19 +407,20 @@ _RULES: dict[type[ast.AST], _Rule] = {
     ast.Call: Parser._call,
 }
 _NAMES: dict[type[ast.AST], str] = {
-    ast.Attribute: "attribute access is",
-    ast.Lambda: "lambda is",
-    ast.JoinedStr: "strings are",
-    ast.IfExp: "'if' ... 'else' is",
-    ast.GeneratorExp: "'for' outside of sum and prod is",
-    ast.ListComp: "'for' outside of sum and prod is",
-    ast.NamedExpr: "assignment is",
-    ast.BitXor: "^ is (powers are written **)",
-    ast.Mod: "% is",
-    ast.FloorDiv: "// is",
-    ast.MatMult: "@ is (use dot)",
-    ast.Eq: "== is",
-    ast.NotEq: "!= is",
+    ast.Attribute: "attribute access",
+    ast.Slice: "a range of indices",
+    ast.Lambda: "lambda",
+    ast.JoinedStr: "a string",
+    ast.IfExp: "'if' ... 'else'",
+    ast.GeneratorExp: "'for' outside of sum and prod",
+    ast.ListComp: "'for' outside of sum and prod",
+    ast.NamedExpr: "assignment",
+    ast.BitXor: "^ (powers are written **)",
+    ast.Mod: "%",
+    ast.FloorDiv: "//",
+    ast.MatMult: "@ (use dot)",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
 }
 
 
@@ -410,7 +429,7 @@ def _is_comparison(value: object) -> bool:
 
 
 def _name_of(node: ast.AST) -> str:
-    return _NAMES.get(type(node), f"{type(node).__name__} is")
+    return f"{_NAMES.get(type(node), type(node).__name__)} is"
 
 
 def _listed(names: tuple[str, ...], most: int = 12) -> str:

@@ -22,7 +22,7 @@ from inntd.problems.conditions import (
 )
 from inntd.problems.expand import Separator, shorten
 from inntd.problems.fields import TestFunction, Unknown, expression_of, fields_in
-from inntd.problems.operators import Vector
+from inntd.problems.operators import Operator, Vector
 from inntd.problems.separate import Assembler, BilinearTerm, LinearTerm, PointFunction, SeparatedFunction
 from inntd.problems.weaken import by_parts, weak_form
 
@@ -144,7 +144,9 @@ class Problem:
         check_symbols(expression, self.axes, "exact")
         try:
             self.exact = self.exact_function = assembler.separated(separator.terms(expression))
-        except SeparationError:
+        except SeparationError as error:
+            if expression.has(Operator):
+                raise ValueError(f"exact: {error}") from None
             self.exact_function = PointFunction(self.axes, expression)
         except ValueError as error:
             raise ValueError(f"exact: {error}") from None

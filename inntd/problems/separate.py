@@ -15,13 +15,14 @@ import sympy
 from inntd.axes import Axis
 from inntd.problems.algebra import COORDINATE, NOTHING, Factors, Key, Terms
 from inntd.problems.breaks import breaks
+from inntd.problems.compiled import compile_function
 
 Array = npt.NDArray[np.float64]
 
 
 @functools.lru_cache(maxsize=4096)
 def _compiled(expression: sympy.Expr) -> Callable[[Array], Any]:
-    return sympy.lambdify(COORDINATE, expression, "numpy")  # type: ignore[no-any-return]
+    return compile_function(COORDINATE, expression)
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,7 @@ def _check_finite(function: AxisFunction, axis: Axis) -> None:
             f"{function.shown(axis)} must be finite and real on the axis {axis.name} from {start:g} to {end:g}, "
             f"but it is not at {axis.name} = {where}"
         ) from None
-    except (TypeError, NameError, KeyError, AttributeError) as error:
+    except (TypeError, NameError, KeyError, AttributeError, SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(f"{function.shown(axis)} cannot be computed with NumPy: {error}") from None
 
 
@@ -265,10 +266,11 @@ def _merge_axis(terms: Terms, axis: int) -> Terms:
         groups[trial, test, rest].append((number, sympy.S.One if entry is None else entry[1]))
     merged: Terms = {}
     for (trial, test, rest), group in groups.items():
-        scale = group[0][0]
         if len(group) == 1:
-            function = group[0][1]
+            scale, function = group[0]
         else:
+            scale = min(abs(number) for number, _ in group)
+            scale = -scale if all(number < 0 for number, _ in group) else scale
             function = sympy.Add(*(_ratio(number, scale) * part for number, part in group))
             if not function.has(COORDINATE):
                 scale, function = scale * float(function), sympy.S.One
@@ -295,15 +297,19 @@ class PointFunction:
         symbols = sorted(expression.free_symbols, key=lambda symbol: names[symbol.name])
         dummies = [sympy.Dummy(real=True) for _ in symbols]
         self._columns = [names[symbol.name] for symbol in symbols]
-        self._function = sympy.lambdify(dummies, expression.xreplace(dict(zip(symbols, dummies, strict=True))), "numpy")
+        self._function = compile_function(dummies, expression.xreplace(dict(zip(symbols, dummies, strict=True))))
 
     def __call__(self, points: npt.ArrayLike) -> Array:
         """Return the values, shape (K,), at points of shape (K, D)."""
         x = np.asarray(points, dtype=np.float64)
         if x.ndim != 2 or x.shape[1] != len(self.axes):
             raise ValueError(f"points must have the shape (K, {len(self.axes)}), got {x.shape}")
-        values = self._function(*(x[:, column] for column in self._columns))
-        return np.array(np.broadcast_to(values, (len(x),)), dtype=np.float64)
+        with np.errstate(all="ignore"):
+            values = np.broadcast_to(self._function(*(x[:, column] for column in self._columns)), (len(x),))
+        bad = ~np.isfinite(values) | ~np.isreal(values)
+        if bad.any():
+            raise ValueError(f"{self.expression} must be finite and real, but it is not at {x[bad][0].tolist()}")
+        return np.array(values, dtype=np.float64)
 
 
 __all__ = [

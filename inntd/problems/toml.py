@@ -109,7 +109,10 @@ def parse_problem(text: str, *, path: Path | None = None) -> ProblemFile:
         raise ValueError(f"{place} is no valid TOML: {error}") from None
     except RecursionError:
         raise ValueError(f"{place} is nested too deeply") from None
-    return _Reader(place, data).read(path)
+    try:
+        return _Reader(place, data).read(path)
+    except RecursionError:
+        raise ValueError(f"{place}: the expressions are nested too deeply") from None
 
 
 class _Reader:

@@ -1,5 +1,15 @@
-"""What people do with an answer: pictures of its factors and of slices through it."""
+"""What people do with an answer: a summary of the run, pictures of factors and slices."""
 
 from inntd.results.plot import plot_factors, plot_slice, save_pictures
+from inntd.results.report import error_against_exact, parameter_count, readable, summarise, table
 
-__all__ = ["plot_factors", "plot_slice", "save_pictures"]
+__all__ = [
+    "error_against_exact",
+    "parameter_count",
+    "plot_factors",
+    "plot_slice",
+    "readable",
+    "save_pictures",
+    "summarise",
+    "table",
+]

@@ -6,16 +6,18 @@ written by ``figure.savefig(path)``.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from inntd import _checks
+from inntd.models.atomic import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Panel
@@ -121,7 +123,7 @@ def plot_slice(model: CPModel, *names: str, at: Mapping[str, float] | None = Non
     """
     along = _slice_axes(model.axes, names)
     fixed = _fixed_coordinates(model.axes, along, dict(at or {}))
-    vectors = {axis.name: _curve_points(axis, SLICE_POINTS) for axis in along}
+    vectors: dict[str, Any] = {axis.name: _curve_points(axis, SLICE_POINTS) for axis in along}
     plane = model.at(**fixed) if fixed else model
     values = np.asarray(plane.grid(**vectors).detach().cpu(), dtype=np.float64)
     figure = Figure(figsize=(6.0, 4.6), layout="constrained")
@@ -144,7 +146,8 @@ def plot_slice(model: CPModel, *names: str, at: Mapping[str, float] | None = Non
 def save_pictures(model: CPModel, folder: str | os.PathLike[str]) -> list[Path]:
     """Write ``factors.png`` and, unless every axis is discrete, ``slice.png`` into `folder`; return their paths.
 
-    Each picture is written aside and then renamed, so that a failure leaves an older picture as it was.
+    Both are drawn before either is written, and each is written aside and then renamed: a failure leaves older pictures
+    as they were.
 
     Examples
     --------
@@ -159,17 +162,16 @@ def save_pictures(model: CPModel, folder: str | os.PathLike[str]) -> list[Path]:
     figures = {PICTURES[0]: plot_factors(model)}
     if any(not axis.discrete for axis in model.axes):
         figures[PICTURES[1]] = plot_slice(model)
-    return [_write(figure, Path(folder) / name) for name, figure in figures.items()]
+    contents = {Path(folder) / name: _rendered(figure) for name, figure in figures.items()}
+    for path, content in contents.items():
+        write_atomically(path, content, overwrite=True)
+    return list(contents)
 
 
-def _write(figure: Figure, path: Path) -> Path:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(aside, format="png", dpi=120)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return path
+def _rendered(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=120)
+    return content.getvalue()
 
 
 def _leading_modes(factors: list[Array], modes: int) -> tuple[list[int], list[float]]:

@@ -73,6 +73,7 @@ class State:
     kept: tuple[list[Vector], Vector] = field(default_factory=lambda: ([], np.zeros(0)))
     history: list[Step] = field(default_factory=list)
     estimate: float = float("inf")
+    norm: float = 0.0
     repaired: int = 0
     failed: bool = False
 
@@ -119,12 +120,13 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
     coordinates = choose_coordinates(system)
     loads = [c.load(vectors[free]) for c, vectors, free in zip(coordinates, system.vectors, system.free, strict=True)]
     scale = float(system.load_logs.max()) if len(system.load_logs) else 0.0
+    sign = _sign(system)
     solver = core.Alternating(
         [c.system(load) for c, load in zip(coordinates, loads, strict=True)],
         system.terms,
-        system.coefficients,
+        sign * system.coefficients,
         np.ascontiguousarray(system.load_terms, dtype=np.int32),
-        system.load_signs * np.exp(system.load_logs - scale),
+        sign * system.load_signs * np.exp(system.load_logs - scale),
         plan.proximal,
     )
     starts = [
@@ -132,6 +134,17 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
         for c, axis, free in zip(coordinates, system.axes, system.free, strict=True)
     ]
     return State(solver, coordinates, scale, starts, np.random.default_rng(plan.seed), time.perf_counter())
+
+
+def _sign(system: DiscreteSystem) -> float:
+    """Sign of the operator's trace: an equation written with the other sign is turned, so that blocks are positive."""
+    means = [[float(matrix.band[:, matrix.half_bandwidth].mean()) for matrix in own] for own in system.matrices]
+    largest = [max(abs(mean) for mean in own) for own in means]
+    trace = 0.0
+    for coefficient, places in zip(system.coefficients, system.terms, strict=True):
+        relative = [means[d][j] / largest[d] for d, j in enumerate(places)]
+        trace += coefficient * float(np.prod(relative))
+    return -1.0 if trace < 0 else 1.0
 
 
 def _start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:
@@ -204,13 +217,15 @@ def grow(state: State, plan: Plan, count: int) -> Step:
         if settled and report.change <= 0.1 * report.norm:
             break
     total, norm = correction, correction
-    if plan.updates and begin > 0:
+    # A correction far below the goal is round-off: updating with it would only let redundant modes drift.
+    negligible = correction <= 1e-3 * max(plan.tolerance or 0.0, FLOOR) * state.norm
+    if plan.updates and begin > 0 and not negligible:
         changes, norm, done = _update_all(state, plan, correction)
         total, sweeps = max(correction, changes), sweeps + done
     else:
         norm = solver.norm()
     if not state.failed:
-        state.kept = _snapshot(solver)
+        state.kept, state.norm = _snapshot(solver), norm
     # Changes are measured through Gram matrices of the updates: below the floor they are cancellation.
     return _record(state, max(total / norm, FLOOR) if norm > 0 else 0.0, sweeps)
 

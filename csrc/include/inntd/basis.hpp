@@ -108,24 +108,47 @@ void locate(const BasisTable<T>& table, const T* x, std::int64_t count, std::int
   }
 }
 
-template <class T>
-void tabulate(const BasisTable<T>& table, const T* x, const std::int64_t* piece, std::int64_t count, int order,
-              T* out) {
-  const int width = table.width, degree = table.degree;
+// Rows of W functions, or of table.width with W = 0. A width that the compiler knows keeps the row in registers.
+template <class T, int W>
+void tabulate_rows(const BasisTable<T>& table, const T* x, const std::int64_t* piece, std::int64_t count, int order,
+                   T* out) {
+  const int width = W > 0 ? W : table.width, degree = table.degree;
   for (std::int64_t i = 0; i < count; ++i) {
     const double a = table.breaks[piece[i]], b = table.breaks[piece[i] + 1];
     const T xi = static_cast<T>((2.0 * static_cast<double>(x[i]) - a - b) / (b - a));
     double scale = 1.0;
     for (int r = 0; r < order; ++r) scale *= 2.0 / (b - a);
-    const T* coefficients = table.coefficients + std::int64_t{table.kind[piece[i]]} * (degree + 1) * width;
-    T* row = out + i * width;
+    const T* c = table.coefficients + (std::int64_t{table.kind[piece[i]]} * (degree + 1) + degree) * width;
+    T registers[W > 0 ? W : 1];
+    T* row = W > 0 ? registers : out + i * width;
     for (int k = 0; k < width; ++k) row[k] = T(0);
-    for (int q = degree; q >= order; --q) {
+    for (int q = degree; q >= order; --q, c -= width) {
       T falling = static_cast<T>(scale);
       for (int r = 0; r < order; ++r) falling *= static_cast<T>(q - r);
-      const T* c = coefficients + std::int64_t{q} * width;
       for (int k = 0; k < width; ++k) row[k] = row[k] * xi + falling * c[k];
     }
+    if (W > 0) {
+      for (int k = 0; k < width; ++k) out[i * width + k] = row[k];
+    }
+  }
+}
+
+template <class T>
+void tabulate(const BasisTable<T>& table, const T* x, const std::int64_t* piece, std::int64_t count, int order,
+              T* out) {
+  switch (table.width) {  // 2 s + 2 functions for patches of s hops
+    case 2:
+      return tabulate_rows<T, 2>(table, x, piece, count, order, out);
+    case 4:
+      return tabulate_rows<T, 4>(table, x, piece, count, order, out);
+    case 6:
+      return tabulate_rows<T, 6>(table, x, piece, count, order, out);
+    case 8:
+      return tabulate_rows<T, 8>(table, x, piece, count, order, out);
+    case 10:
+      return tabulate_rows<T, 10>(table, x, piece, count, order, out);
+    default:
+      return tabulate_rows<T, 0>(table, x, piece, count, order, out);
   }
 }
 
