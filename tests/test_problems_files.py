@@ -14,8 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import inntd as it
-from inntd.problems.parser import FUNCTIONS, MAX_LENGTH, OPERATORS, Budget, Parser
+from inntd.problems.parser import Parser
 from inntd.problems.toml import MAX_BYTES, parse_problem, read_problem
+from inntd.problems.whitelist import FUNCTIONS, MAX_LENGTH, OPERATORS, Budget
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
