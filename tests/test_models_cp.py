@@ -96,7 +96,7 @@ class TestFloat32(FieldConformance):
         return dense_form(field)
 
     def test_points_of_wrong_shape_or_type_are_refused(self, field: it.CPModel, points: Array) -> None:
-        with pytest.raises(TypeError, match="dtype torch.float32, got torch.float64"):
+        with pytest.raises(TypeError, match=r"dtype torch\.float32, got torch\.float64"):
             field(torch.tensor(points))
 
     def test_everything_made_from_it_is_single_too(self, field: it.CPModel) -> None:
@@ -303,7 +303,7 @@ class TestGrid:
             MemoryError, match=r"2000 x 2000 x 2000 x 2000 values needs 1\.28e\+05 GB, available memory"
         ):
             u.grid(**vectors)
-        with pytest.raises(MemoryError, match="given limit allows 0.001 GB"):
+        with pytest.raises(MemoryError, match=r"given limit allows 0\.001 GB"):
             u.grid({"a": vectors["a"], "b": vectors["b"]}, memory_limit_gb=0.001, c=0, d=0)
 
     def test_the_limit_can_be_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,7 +351,7 @@ class TestSlices:
             u.at(x=3.0)
         with pytest.raises(ValueError, match="one of x, k, got 'y'"):
             u.at(y=3.0)
-        with pytest.raises(TypeError, match="x must be a number.*grid"):
+        with pytest.raises(TypeError, match=r"x must be a number.*grid"):
             u.at(x=[0.0, 1.0])
         with pytest.raises(TypeError, match="x must be a number"):
             u.at(x="0")
