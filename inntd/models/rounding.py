@@ -6,7 +6,7 @@ combines the old ones, axis by axis. Two axes are a matrix, whose singular value
 1936). Three or more are found by alternating least squares (Kolda and Bader, "Tensor decompositions and applications",
 SIAM Review 51, 2009, section 3.4), grown one mode at a time on the residual, so that no random start is needed; the
 last sweeps solve by QR instead of by normal equations, which alone would stop at half of the digits. The error is
-measured by the orthogonalising sweep.
+measured without loss of digits (`norms.py`).
 """
 
 from __future__ import annotations
