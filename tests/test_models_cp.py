@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -244,6 +245,35 @@ class TestModule:
         loader = torch.utils.data.DataLoader([(model, i) for i in range(2)], num_workers=1, collate_fn=lambda b: b[0])
         points = np.array([[0.3, 2.0]])
         assert all(torch.equal(found(points), model(points)) for found, _ in loader)
+
+
+class TestDevices:
+    """Points must be where the model is."""
+
+    def test_points_elsewhere_are_refused(self) -> None:
+        model = random_model(AXES["two"]())
+        points = torch.empty(3, 2, dtype=torch.float64, device="meta")
+        with pytest.raises(ValueError, match=r"points must be on the model's device cpu, got meta: move with"):
+            model(points)
+        with pytest.raises(ValueError, match="k must be on the model's device"):
+            model.grid(x=[0.0], k=points[:, 0])
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    def test_models_can_be_moved(self) -> None:
+        axes = AXES["vector-valued"]()
+        model = random_model(axes)
+        moved = deepcopy(model).to("cuda")
+        points = np.array([[0.3, 0.2, 1, 5.5], [1.7, 0.9, 2, 5.1]])
+        for found, expected in zip(
+            [moved(points), *moved.jet(points)], [model(points), *model.jet(points)], strict=True
+        ):
+            assert found.device.type == "cuda"
+            np.testing.assert_allclose(found.cpu(), expected, rtol=1e-10, atol=1e-8)
+        assert moved.at(c=1).device.type == "cuda"
+        assert moved.norm() == pytest.approx(model.norm(), rel=1e-12)
+        assert moved.round(rank=2).device.type == "cuda"
+        with pytest.raises(ValueError, match=r"device cuda:0, got cpu: move with points.to\('cuda:0'\)"):
+            moved(torch.tensor(points))
 
 
 class TestVectorValued:
