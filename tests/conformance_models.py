@@ -1,7 +1,7 @@
 """What every field must do, against a dense oracle: give a factory, inherit the tests.
 
-The oracle holds the model as one dense array of nodal values and does everything by matrices: basis functions at points,
-Kronecker products of mass matrices. It shares the basis functions' tables with the models, and nothing else.
+The oracle holds the model as one dense array of nodal values and does everything by matrices and quadrature over the
+whole grid. It shares the basis functions' tables with the models, and nothing else.
 """
 
 from __future__ import annotations

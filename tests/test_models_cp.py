@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ class TestFloat32(FieldConformance):
         return dense_form(field)
 
     def test_points_of_wrong_shape_or_type_are_refused(self, field: it.CPModel, points: Array) -> None:
-        with pytest.raises(TypeError, match="dtype torch.float32, got torch.float64"):
+        with pytest.raises(TypeError, match=r"dtype torch\.float32, got torch\.float64"):
             field(torch.tensor(points))
 
     def test_everything_made_from_it_is_single_too(self, field: it.CPModel) -> None:
@@ -246,6 +247,35 @@ class TestModule:
         assert all(torch.equal(found(points), model(points)) for found, _ in loader)
 
 
+class TestDevices:
+    """Points must be where the model is."""
+
+    def test_points_elsewhere_are_refused(self) -> None:
+        model = random_model(AXES["two"]())
+        points = torch.empty(3, 2, dtype=torch.float64, device="meta")
+        with pytest.raises(ValueError, match=r"points must be on the model's device cpu, got meta: move with"):
+            model(points)
+        with pytest.raises(ValueError, match="k must be on the model's device"):
+            model.grid(x=[0.0], k=points[:, 0])
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+    def test_models_can_be_moved(self) -> None:
+        axes = AXES["vector-valued"]()
+        model = random_model(axes)
+        moved = deepcopy(model).to("cuda")
+        points = np.array([[0.3, 0.2, 1, 5.5], [1.7, 0.9, 2, 5.1]])
+        for found, expected in zip(
+            [moved(points), *moved.jet(points)], [model(points), *model.jet(points)], strict=True
+        ):
+            assert found.device.type == "cuda"
+            np.testing.assert_allclose(found.cpu(), expected, rtol=1e-10, atol=1e-8)
+        assert moved.at(c=1).device.type == "cuda"
+        assert moved.norm() == pytest.approx(model.norm(), rel=1e-12)
+        assert moved.round(rank=2).device.type == "cuda"
+        with pytest.raises(ValueError, match=r"device cuda:0, got cpu: move with points.to\('cuda:0'\)"):
+            moved(torch.tensor(points))
+
+
 class TestVectorValued:
     """A discrete axis holds the components."""
 
@@ -303,7 +333,7 @@ class TestGrid:
             MemoryError, match=r"2000 x 2000 x 2000 x 2000 values needs 1\.28e\+05 GB, available memory"
         ):
             u.grid(**vectors)
-        with pytest.raises(MemoryError, match="given limit allows 0.001 GB"):
+        with pytest.raises(MemoryError, match=r"given limit allows 0\.001 GB"):
             u.grid({"a": vectors["a"], "b": vectors["b"]}, memory_limit_gb=0.001, c=0, d=0)
 
     def test_the_limit_can_be_raised(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,7 +381,7 @@ class TestSlices:
             u.at(x=3.0)
         with pytest.raises(ValueError, match="one of x, k, got 'y'"):
             u.at(y=3.0)
-        with pytest.raises(TypeError, match="x must be a number.*grid"):
+        with pytest.raises(TypeError, match=r"x must be a number.*grid"):
             u.at(x=[0.0, 1.0])
         with pytest.raises(TypeError, match="x must be a number"):
             u.at(x="0")

@@ -12,7 +12,7 @@ from inntd.models.doubled import Array
 from inntd.models.metric import Columns, block
 from inntd.models.norms import exp, log_norm, log_norms_replaced, log_sum, normalised
 
-SAFE_EXPONENT = 400  # powers of two that a factor may take up without a look at what it holds
+SAFE_EXPONENT = 60  # powers of two that a factor may take up, also of single precision
 
 
 def fold(rows: Sequence[Array], rest: Sequence[Array]) -> list[Array]:

@@ -33,8 +33,8 @@ def relative_error(axes: Sequence[Axis], factors: Sequence[Array], exact: Separa
     r"""Return :math:`\\|u - u_{exact}\\| / \\|u_{exact}\\|` in L2 over all axes.
 
     Both are sampled at Gauss points of each axis, on cells that are halved where a function of `exact` is narrow, and
-    brought into orthonormal coordinates together; an orthogonalising sweep then gives the norm of the difference
-    without squaring it. Errors of 1e-14 are seen as such, on any number of axes.
+    brought into orthonormal coordinates together; the norm of the difference then loses no digits (`norms.py`). Errors
+    of 1e-14 are seen as such, on any number of axes.
 
     Parameters
     ----------

@@ -11,10 +11,11 @@ import torch
 from inntd import _checks
 from inntd.axes import Axis
 
-MOST_NOISE = 0.5
+NOISE = 0.5
 
 
 def check_axes(axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """Return axes with different names, at least one, or raise."""
     if isinstance(axes, Axis) or not isinstance(axes, Sequence) or not all(isinstance(a, Axis) for a in axes):
         raise TypeError(f"axes must be a sequence of Axis, got {axes!r}")
     names = [axis.name for axis in axes]
@@ -48,9 +49,10 @@ def check_factors(axes: Sequence[Axis], factors: Sequence[Any], rank: int | None
 
 
 def random_factors(axes: Sequence[Axis], rank: int, seed: int) -> list[torch.Tensor]:
+    """Return random factors (axis.size, rank) of a model that is about one everywhere, however many axes it has."""
     generator = torch.Generator().manual_seed(_checks.positive_int("seed", seed, minimum=0))
     level = rank ** (-1.0 / len(axes))
-    noise = min(0.5, len(axes) ** -0.5)  # of the product over all axes about 0.5, however many these are
+    noise = NOISE * len(axes) ** -0.5  # per axis, so that it is the same for the product over all
     return [
         level * (1 + noise * torch.randn(axis.size, rank, generator=generator, dtype=torch.float64)) for axis in axes
     ]

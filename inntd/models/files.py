@@ -33,6 +33,7 @@ import torch
 from inntd._version import __version__
 from inntd.axes import Axis
 from inntd.models.atomic import write_atomically
+from inntd.models.factored import DTYPES
 
 if TYPE_CHECKING:
     from inntd.models.cp import CPModel
@@ -165,7 +166,7 @@ def _model(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> CPModel:
 
 
 def _cp_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> CPModel:
-    from inntd.models.cp import DTYPES, CPModel
+    from inntd.models.cp import CPModel
 
     described = fields["axes"]
     if not isinstance(described, list) or not 0 < len(described) <= MOST_AXES:

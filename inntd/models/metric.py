@@ -19,6 +19,7 @@ from inntd.axes.functions import Function, evaluate
 from inntd.models.sweep import Array, triangular_of_chunks
 
 CELLS_AT_ONCE = 1 << 14
+MANY = 4096  # elements on which functions are close to polynomials
 FEWEST_CELLS = 32  # on an axis with functions that are not in its space
 MOST_HALVINGS = 40
 PROBE = 1.0 - 2.0**-30  # not the end itself: functions may jump there
@@ -51,7 +52,7 @@ def block(columns: Sequence[Columns], functions: Sequence[Function] = ()) -> Arr
     axis = columns[0].axis
     if axis.discrete:
         return _discrete_block(columns, functions)
-    count = max(entry.axis.table.degree for entry in columns) + (4 if functions else 1)
+    count = max(entry.axis.table.degree for entry in columns) + (4 if functions and axis.elements < MANY else 1)
     xi, weights = np.polynomial.legendre.leggauss(count)
     basis = [_Values(entry, xi) for entry in columns]
 
@@ -94,6 +95,15 @@ class _Cells:
     def points(self, xi: Array) -> Array:
         """Return points (C, q) from points on [-1, 1]."""
         return 0.5 * (self.left + self.right)[:, None] + 0.5 * self.lengths[:, None] * xi
+
+    def take(self, which: npt.NDArray[np.bool_]) -> _Cells:
+        """Return some of the cells."""
+        return _Cells(self.left[which], self.right[which], None)
+
+    def halves(self) -> _Cells:
+        """Return both halves of every cell."""
+        ends = np.stack([self.left, 0.5 * (self.left + self.right), self.right], axis=1)
+        return _Cells(ends[:, :2].reshape(-1), ends[:, 1:].reshape(-1), None)
 
 
 class _Values:
@@ -169,43 +179,39 @@ def _refined(
     """Halve the cells where a function is narrow.
 
     There the integral of its square changes by halving, or the polynomial through its values at the Gauss points misses
-    the ends, where a peak at a break may hide.
+    the ends, where a peak at a break may hide. Of very many cells only those where it does are halved and looked at.
     """
     probes = np.concatenate([[-PROBE], xi, [PROBE]])
-    to_ends = np.vander(probes[[0, -1]], xi.size) @ np.linalg.inv(np.vander(xi, xi.size))
+    to_ends = (np.vander(probes[[0, -1]], xi.size) @ np.linalg.inv(np.vander(xi, xi.size))).T
 
-    def squares(cells: _Cells) -> tuple[Array, Array]:  # integrals (C, R), misses (C, R)
+    def squares(cells: _Cells) -> tuple[Array, Array]:  # integrals (R, C), misses (R, C)
         points = cells.points(probes)
-        values = np.stack([_call(axis, function, points) for function in functions], axis=2)
-        inner, lengths = values[:, 1:-1], cells.lengths[:, None]
-        missed = ((np.einsum("eq,cqr->cer", to_ends, inner) - values[:, [0, -1]]) ** 2).max(axis=1)
-        return np.einsum("cqr,cq->cr", inner**2, 0.5 * lengths * weights), missed * lengths
+        values = np.stack([_call(axis, function, points) for function in functions])
+        inner = np.ascontiguousarray(values[:, :, 1:-1])
+        missed = ((inner @ to_ends - values[:, :, [0, -1]]) ** 2).max(axis=2)
+        return (inner**2 @ weights) * (0.5 * cells.lengths), missed * cells.lengths
 
-    done: list[_Cells] = []
-    current, (coarse, missed) = cells, squares(cells)
-    norms[:] = np.maximum(norms, coarse.sum(axis=0))
+    coarse, missed = squares(cells)
+    norms[:] = np.maximum(norms, coarse.sum(axis=1))
+    narrow = NARROW if len(cells.left) >= CELLS_AT_ONCE else -1.0  # -1: all of them
+    suspect = np.any(missed > narrow * (norms[:, None] + 1e-300), axis=0)
+    done = [cells.take(~suspect)]
+    current, coarse, missed = cells.take(suspect), coarse[:, suspect], missed[:, suspect]
     for _ in range(MOST_HALVINGS):
-        halves = _halved(current)
-        fine, missed_by_halves = squares(halves)
-        norms[:] = np.maximum(norms, fine.sum(axis=0))
-        change = np.abs(fine.reshape(-1, 2, len(functions)).sum(axis=1) - coarse)
-        split = (np.maximum(change, missed) > NARROW * norms).any(axis=1)
-        if not split.any():
+        if not len(current.left):
             break
-        done.append(_Cells(current.left[~split], current.right[~split], None))
+        halves = current.halves()
+        fine, missed_by_halves = squares(halves)
+        norms[:] = np.maximum(norms, fine.sum(axis=1))
+        change = np.abs(fine.reshape(len(functions), -1, 2).sum(axis=2) - coarse)
+        split = (np.maximum(change, missed) > NARROW * norms[:, None]).any(axis=0)
+        done.append(current.take(~split))
         both = np.repeat(split, 2)
-        current = _Cells(halves.left[both], halves.right[both], None)
-        coarse, missed = fine[both], missed_by_halves[both]
-    if not done:
-        return cells
+        current, coarse, missed = halves.take(both), fine[:, both], missed_by_halves[:, both]
     done.append(current)
-    return _Cells(np.concatenate([c.left for c in done]), np.concatenate([c.right for c in done]), None)
-
-
-def _halved(cells: _Cells) -> _Cells:
-    middle = 0.5 * (cells.left + cells.right)
-    ends = np.stack([cells.left, middle, cells.right], axis=1)
-    return _Cells(ends[:, :2].reshape(-1), ends[:, 1:].reshape(-1), None)
+    if sum(len(part.left) for part in done) == len(cells.left):
+        return cells  # nothing was halved
+    return _Cells(np.concatenate([part.left for part in done]), np.concatenate([part.right for part in done]), None)
 
 
 def _discrete_block(columns: Sequence[Columns], functions: Sequence[Function]) -> Array:
