@@ -15,6 +15,7 @@ MOST_NOISE = 0.5
 
 
 def check_axes(axes: Sequence[Axis]) -> tuple[Axis, ...]:
+    """Return at least one axis, all of different names, as a tuple."""
     if isinstance(axes, Axis) or not isinstance(axes, Sequence) or not all(isinstance(a, Axis) for a in axes):
         raise TypeError(f"axes must be a sequence of Axis, got {axes!r}")
     names = [axis.name for axis in axes]
@@ -48,6 +49,7 @@ def check_factors(axes: Sequence[Axis], factors: Sequence[Any], rank: int | None
 
 
 def random_factors(axes: Sequence[Axis], rank: int, seed: int) -> list[torch.Tensor]:
+    """Return random factors whose model is of order one, however many axes there are."""
     generator = torch.Generator().manual_seed(_checks.positive_int("seed", seed, minimum=0))
     level = rank ** (-1.0 / len(axes))
     noise = min(0.5, len(axes) ** -0.5)  # of the product over all axes about 0.5, however many these are
