@@ -299,7 +299,9 @@ class TestGrid:
         axes = [it.Axis(name, 0, 1, elements=8) for name in "abcd"]
         u = random_model(axes)
         vectors = {axis.name: np.linspace(0, 1, 2000) for axis in axes}
-        with pytest.raises(MemoryError, match=r"2000 x 2000 x 2000 x 2000 values needs 1\.28e\+05 GB, available memory"):
+        with pytest.raises(
+            MemoryError, match=r"2000 x 2000 x 2000 x 2000 values needs 1\.28e\+05 GB, available memory"
+        ):
             u.grid(**vectors)
         with pytest.raises(MemoryError, match="given limit allows 0.001 GB"):
             u.grid({"a": vectors["a"], "b": vectors["b"]}, memory_limit_gb=0.001, c=0, d=0)

@@ -118,11 +118,6 @@ void Alternating::reserve(int begin) {
     if (axis.diagonal) continue;
     const std::size_t b = axis.half_bandwidth;
     banded_size = std::max(banded_size, axis.n * (b + 2) * column_lanes(active));
-    if (axis.matrices.size() > 2 || !axis.symmetric) {
-      const std::size_t block = (b + 1) * active - 1;
-      banded_size = std::max(banded_size, axis.n * active * (3 * block + 1));
-      pivots_.resize(std::max(pivots_.size(), static_cast<std::size_t>(axis.n) * active));
-    }
   }
   suffix_.resize((axes + 1) * (term_count() + 1) * square);
   prefix_.resize((term_count() + 1) * square);
@@ -135,7 +130,7 @@ void Alternating::reserve(int begin) {
   gathered_.resize(loads * active);
   matrix_work_.resize(6 * square + 4 * static_cast<std::size_t>(active) * active + 4 * active);
   lane_work_.resize((static_cast<std::size_t>(active) * active + active) * batch_lanes);
-  banded_work_.resize(banded_size);
+  if (banded_work_.size() < banded_size) banded_work_.resize(banded_size);
   failed_.resize(n);
   reserved_rank_ = rank_;
   reserved_active_ = active;
@@ -327,6 +322,9 @@ bool Alternating::solve_block_banded(int axis, int active) {
   const AxisSystem& a = system_.axes[axis];
   const int b = a.half_bandwidth, block = (b + 1) * active - 1, width = 3 * block + 1;
   const std::size_t square = static_cast<std::size_t>(active) * active;
+  const std::size_t needed = static_cast<std::size_t>(a.n) * active * width;
+  if (banded_work_.size() < needed) banded_work_.resize(needed);
+  if (pivots_.size() < static_cast<std::size_t>(a.n) * active) pivots_.resize(a.n * active);
   double* system = banded_work_.data();
   std::fill_n(system, a.n * active * width, 0.0);
   for (std::int64_t i = 0; i < a.n; ++i) {
@@ -371,8 +369,10 @@ bool Alternating::solve_axis(int axis, int begin, SweepReport& report) {
   apply(axis, a.metric, active, old_.data(), image_.data());
   for (std::int64_t k = 0; k < a.n * active; ++k) solution_[k] += strength * image_[k];
   if (a.diagonal) return solve_diagonal(axis, active, report);
-  if (a.symmetric && used(axis) <= 2 && solve_two_banded(axis, active)) return true;
-  if (a.symmetric && used(axis) <= 2) return false;
+  if (a.symmetric && used(axis) <= 2) {
+    if (solve_two_banded(axis, active)) return true;
+    report.repaired += a.n;  // not definite: elimination does not mind
+  }
   return solve_block_banded(axis, active);
 }
 

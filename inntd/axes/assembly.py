@@ -32,8 +32,9 @@ def matrix(axis: Axis, trial: int = 0, test: int = 0, weight: Function | None = 
         Orders of the derivatives.
     weight : callable, optional
         Vectorised, float64 array (K,) to array (K,) or one number; 1 by default. Where it is narrow the quadrature is
-        refined by itself, down to round-off; jumps are found much faster when its attribute `breaks` (a tuple of
-        floats) tells them.
+        refined by itself, down to round-off. Its attribute `breaks` (a tuple of floats), if it has one, tells where
+        it jumps or has kinks, which saves the search. What hides between the first quadrature points (4 or more per
+        element, 1024 or more per axis: peaks narrower than 1e-4 of a short axis) must be told so too.
 
     Raises
     ------

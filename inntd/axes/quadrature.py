@@ -177,7 +177,7 @@ class AdaptiveRule:
         together: list[int] = []
         columns: list[Array] = []
         for i, function in enumerate(functions):
-            splits = getattr(function, "breaks", ())
+            splits = getattr(function, "breaks", None) or ()
             if not splits:
                 values = self.values(function, x)
                 if self._resolved(values, half, np.abs(values).max(), float(np.sum(weights * np.abs(values)))).all():

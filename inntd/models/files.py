@@ -58,7 +58,7 @@ def save(
         "metadata": {**model.metadata, **(metadata or {})},
     }
     try:
-        header = json.dumps(content, allow_nan=True)
+        header = json.dumps(content, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise TypeError(f"metadata must hold only what JSON carries, got {error}") from None
     if len(header) > LARGEST_HEADER // 2:  # safetensors escapes it once more
@@ -170,18 +170,29 @@ def _cp_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> CPMod
     described = fields["axes"]
     if not isinstance(described, list) or not 0 < len(described) <= MOST_AXES:
         raise _Malformed("its axes are no list")
-    axes = [Axis.from_dict(_unpacked(entry, tensors)) for entry in described]
-    factors: list[torch.Tensor] = []
-    for d, axis in enumerate(axes):
-        factor = tensors.get(f"factors.{d}")
-        if factor is None:
-            raise _Malformed(f"the factor of axis {axis.name!r} is missing")
-        if factor.dtype not in DTYPES:
-            raise _Malformed(f"the factor of axis {axis.name!r} has dtype {factor.dtype}")
-        if factors and factor.dtype != factors[0].dtype:
-            raise _Malformed(f"the factors have dtypes {factors[0].dtype} and {factor.dtype}")
-        factors.append(factor)
+    factors = [_factor(d, tensors) for d in range(len(described))]
+    if len({factor.dtype for factor in factors}) > 1 or factors[0].dtype not in DTYPES:
+        raise _Malformed(f"its factors have dtypes {', '.join(sorted({str(factor.dtype) for factor in factors}))}")
+    axes = [_axis(_unpacked(entry, tensors), factor) for entry, factor in zip(described, factors, strict=True)]
     return CPModel.from_factors(axes, factors)
+
+
+def _factor(d: int, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+    factor = tensors.get(f"factors.{d}")
+    if factor is None or factor.ndim != 2:
+        raise _Malformed(f"factor {d} is missing, or no matrix")
+    return factor
+
+
+def _axis(fields: Any, factor: torch.Tensor) -> Axis:
+    """Return an axis of the factor's size; no mesh of another size is even made."""
+    if isinstance(fields, dict):
+        for name, extra in (("elements", 0), ("size", 0), ("nodes", 1)):
+            value = fields.get(name, 0)
+            count = len(value) if isinstance(value, list) else value
+            if isinstance(count, int) and count > factor.shape[0] + extra:
+                raise _Malformed(f"an axis has {name} for {count} functions, its factor has {factor.shape[0]}")
+    return Axis.from_dict(fields)
 
 
 _KINDS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], CPModel]] = {"cp": _cp_model}

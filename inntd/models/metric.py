@@ -21,6 +21,7 @@ from inntd.models.sweep import Array, triangular_of_chunks
 CELLS_AT_ONCE = 1 << 14
 FEWEST_CELLS = 32  # on an axis with functions that are not in its space
 MOST_HALVINGS = 40
+PROBE = 1.0 - 2.0**-30  # not the end itself: functions may jump there
 NARROW = 1e-10  # share of the integral of f² that a cell may gain by halving
 
 
@@ -165,28 +166,36 @@ def _cells(axes: Sequence[Axis], functions: Sequence[Function], xi: Array, weigh
 def _refined(
     axis: Axis, cells: _Cells, functions: Sequence[Function], xi: Array, weights: Array, norms: Array
 ) -> _Cells:
-    """Halve the cells on which the integral of a function's square changes by doing so."""
+    """Halve the cells where a function is narrow.
 
-    def squares(cells: _Cells) -> Array:  # (C, R)
-        points = cells.points(xi)
+    There the integral of its square changes by halving, or the polynomial through its values at the Gauss points misses
+    the ends, where a peak at a break may hide.
+    """
+    probes = np.concatenate([[-PROBE], xi, [PROBE]])
+    to_ends = np.vander(probes[[0, -1]], xi.size) @ np.linalg.inv(np.vander(xi, xi.size))
+
+    def squares(cells: _Cells) -> tuple[Array, Array]:  # integrals (C, R), misses (C, R)
+        points = cells.points(probes)
         values = np.stack([_call(axis, function, points) for function in functions], axis=2)
-        found: Array = np.einsum("cqr,cq->cr", values**2, 0.5 * cells.lengths[:, None] * weights)
-        return found
+        inner, lengths = values[:, 1:-1], cells.lengths[:, None]
+        missed = ((np.einsum("eq,cqr->cer", to_ends, inner) - values[:, [0, -1]]) ** 2).max(axis=1)
+        return np.einsum("cqr,cq->cr", inner**2, 0.5 * lengths * weights), missed * lengths
 
     done: list[_Cells] = []
-    current, coarse = cells, squares(cells)
+    current, (coarse, missed) = cells, squares(cells)
     norms[:] = np.maximum(norms, coarse.sum(axis=0))
     for _ in range(MOST_HALVINGS):
         halves = _halved(current)
-        fine = squares(halves)
+        fine, missed_by_halves = squares(halves)
         norms[:] = np.maximum(norms, fine.sum(axis=0))
         change = np.abs(fine.reshape(-1, 2, len(functions)).sum(axis=1) - coarse)
-        split = (change > NARROW * norms).any(axis=1)
+        split = (np.maximum(change, missed) > NARROW * norms).any(axis=1)
         if not split.any():
             break
         done.append(_Cells(current.left[~split], current.right[~split], None))
         both = np.repeat(split, 2)
-        current, coarse = _Cells(halves.left[both], halves.right[both], None), fine[both]
+        current = _Cells(halves.left[both], halves.right[both], None)
+        coarse, missed = fine[both], missed_by_halves[both]
     if not done:
         return cells
     done.append(current)

@@ -23,12 +23,13 @@ from inntd.models.doubled import Array
 from inntd.models.norms import exp, log_norm, normalised
 from inntd.models.sweep import absorb, suffixes
 
-SWEEPS = 100
-GROWTH_SWEEPS = 3
-POLISHING_SWEEPS = 10
-STALLED = 1e-3  # relative decrease of the squared error in a sweep that is not worth another
+SWEEPS = 300
+GROWTH_SWEEPS = 40
+STALLED = 1e-3  # relative decrease of the error in a sweep that is not worth another
+ROUND_OFF = 1e-15
+NOISE = 1e-12  # of a squared error from normal equations
 PROXIMAL = 1e-13
-POLISHING_WORK = 2e10  # operations in a polishing sweep beyond which there is none
+POLISHING_WORK = 2e10  # operations that polishing may take
 PARALLEL = 1e-14  # distance of unit columns that count as one
 
 
@@ -231,7 +232,7 @@ class _Fit:
         before = math.inf
         for _ in range(count):
             square = self._sweep()
-            if square > (1 - STALLED) * before or square < 1e-13 * self.square:
+            if square > (1 - 2 * STALLED) * before or square < NOISE * self.square:
                 return
             before = square
 
@@ -257,25 +258,29 @@ class _Fit:
         self.x[d] = x / np.where(self.scale > 0, self.scale, 1.0)
 
     def polish(self) -> bool:
-        """Update all axes in turn by QR, to full precision; False where that takes too long."""
-        both = self.rank + self.weights.size
-        if 2.0 * len(self.x) * both**4 > POLISHING_WORK:
-            return False
-        for _ in range(POLISHING_SWEEPS):
-            old = [x.copy() for x in self.transforms()]
-            joint = [np.hstack([b @ x, b]) for b, x in zip(self.blocks, self.x, strict=True)]
-            after, before = suffixes(joint), np.ones((1, both))
-            for d, matrix in enumerate(self.blocks):
-                others = absorb(before, after[d])
-                new, given = others[:, : self.rank], others[:, self.rank :] * self.weights
-                self._set(d, np.linalg.lstsq(new, given, rcond=1e-15)[0].T)
-                before = absorb(before, np.hstack([matrix @ self.x[d], matrix]))
-            change = sum(
-                float(np.abs(b @ (x - y)).max()) for b, x, y in zip(self.blocks, self.transforms(), old, strict=True)
-            )
-            if change < 1e-15:
+        """Update all axes in turn by QR, until the error stalls; False where that takes too long."""
+        work = 2.0 * len(self.x) * (self.rank + self.weights.size) ** 4
+        count = int(min(SWEEPS, POLISHING_WORK / work))
+        before = math.inf
+        for _ in range(count):
+            error = self._polishing_sweep()
+            if error > (1 - STALLED) * before or error < ROUND_OFF * math.sqrt(self.square):
                 break
-        return True
+            before = error
+        return count > 0
+
+    def _polishing_sweep(self) -> float:
+        """Update all axes once and return the error."""
+        after = suffixes([np.hstack([b @ x, b]) for b, x in zip(self.blocks, self.x, strict=True)])
+        before, error = np.ones((1, self.rank + self.weights.size)), 0.0
+        for d, block in enumerate(self.blocks):
+            others = absorb(before, after[d])
+            new, given = others[:, : self.rank], others[:, self.rank :] * self.weights
+            solution = np.linalg.lstsq(new, given, rcond=1e-15)[0]
+            error = float(np.linalg.norm((new @ solution - given) @ block.T))
+            self._set(d, solution.T)
+            before = absorb(before, np.hstack([block @ self.x[d], block]))
+        return error
 
 
 def _after(matrices: Sequence[Array]) -> list[Array]:

@@ -21,45 +21,67 @@ _serial = itertools.count()
 class FieldSymbol(sympy.AtomicExpr):  # type: ignore[misc]
     """A derivative of an unknown or a test function: the field and how often it is differentiated in which symbol."""
 
-    __slots__ = ("field", "index")
+    __slots__ = ("anchor", "field", "index")
     is_real = True
 
     field: Unknown | TestFunction
     index: tuple[tuple[sympy.Symbol, int], ...]
+    anchor: sympy.Symbol | None  # one more symbol that the field depends on, while it is differentiated
 
-    def __new__(cls, field: Unknown | TestFunction, index: tuple[tuple[sympy.Symbol, int], ...] = ()) -> FieldSymbol:
+    def __new__(
+        cls,
+        field: Unknown | TestFunction,
+        index: tuple[tuple[sympy.Symbol, int], ...] = (),
+        anchor: sympy.Symbol | None = None,
+    ) -> FieldSymbol:
         self: FieldSymbol = super().__new__(cls)
-        self.field, self.index = field, index
+        self.field, self.index, self.anchor = field, index, anchor
         return self
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return self.field, self.index
+        return self.field, self.index, self.anchor
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return self.field.serial, tuple((symbol.name, order) for symbol, order in self.index)
+        anchor = "" if self.anchor is None else self.anchor.name
+        return self.field.serial, tuple((symbol.name, order) for symbol, order in self.index), anchor
 
     @property
     def free_symbols(self) -> set[sympy.Symbol]:
         """The symbols the field depends on: SymPy then knows that its derivatives are not zero."""
-        return {*self.field.symbols, *(symbol for symbol, _ in self.index)}
+        anchor = () if self.anchor is None else (self.anchor,)
+        return {*self.field.symbols, *anchor, *(symbol for symbol, _ in self.index)}
 
     def diff(self, *symbols: Any, **assumptions: Any) -> sympy.Expr:
-        """The derivative, again an atom: `symbols` as in SymPy's `diff`."""
-        if len(symbols) == 1 and isinstance(symbols[0], sympy.Symbol):
-            return self._eval_derivative(symbols[0])
-        return super().diff(*symbols, **assumptions)
+        """Differentiate as SymPy asks its atoms to: `diff(x)`, `diff(x, 2)`, `diff((x, 2))`, `diff(x, y)`."""
+        counts: list[tuple[sympy.Symbol, int]] = []
+        for entry in map(sympy.sympify, symbols):
+            if isinstance(entry, sympy.Symbol):
+                counts.append((entry, 1))
+            elif isinstance(entry, sympy.Integer) and counts:
+                counts[-1] = (counts[-1][0], int(entry))
+            elif isinstance(entry, sympy.Tuple) and len(entry) == 2 and isinstance(entry[0], sympy.Symbol):
+                counts.append((entry[0], int(entry[1])))
+            else:
+                raise TypeError(f"{self} is differentiated in axes, got {entry}")
+        result: sympy.Expr = self
+        for symbol, count in counts:
+            result = result._eval_derivative_n_times(symbol, count)
+        return result
 
     def _eval_derivative(self, symbol: sympy.Symbol) -> sympy.Expr:
         if self.field.symbols and symbol not in self.field.symbols:
             return sympy.S.Zero
         orders = dict(self.index)
         orders[symbol] = orders.get(symbol, 0) + 1
-        return FieldSymbol(self.field, tuple(sorted(orders.items(), key=lambda entry: entry[0].name)))
+        index = tuple(sorted(orders.items(), key=lambda entry: entry[0].name))
+        return FieldSymbol(self.field, index, self.anchor)
 
     def _eval_derivative_n_times(self, symbol: sympy.Symbol, count: Any) -> sympy.Expr:
         result: sympy.Expr = self
         for _ in range(int(count)):
-            result = result.diff(symbol)
+            if result.is_zero:
+                break
+            result = result._eval_derivative(symbol)
         return result
 
     def _sympystr(self, printer: Any) -> str:
@@ -88,7 +110,7 @@ class _Field(Symbolic):
         """Differentiate, as `sympy.diff` would call it: `u.diff(x)`, `u.diff(x, 2)`, `u.diff(x, y)`."""
         if more or not isinstance(order, int):
             return self._sympy_().diff(axis, order, *more)
-        return self._sympy_().diff(*[sympy.sympify(axis)] * order)
+        return self._sympy_().diff((sympy.sympify(axis), order))
 
     def __str__(self) -> str:
         return self.name
@@ -221,6 +243,9 @@ def unknown(name: str, *axes: Axis) -> Unknown:
 def test_function(name: str = "v") -> TestFunction:  # noqa: PT028 (not a test)
     """Declare the test function; it takes its axes from the unknown that it meets in the weak form.
 
+    Differentiate it with :func:`diff`, :func:`grad` and :func:`dt`; SymPy's own `diff` knows of no axes and takes an
+    expression such as `2*v` for a constant.
+
     Examples
     --------
     >>> import inntd as it
@@ -236,12 +261,25 @@ test_function.__test__ = False  # type: ignore[attr-defined]  # not a pytest tes
 
 def fields_in(expression: sympy.Basic) -> list[FieldSymbol]:
     """Return the unknowns, test functions and derivatives in an expression, in a fixed order."""
-    return sorted(expression.atoms(FieldSymbol), key=lambda symbol: symbol._hashable_content())
+    return sorted(expression.atoms(FieldSymbol), key=FieldSymbol._hashable_content)
 
 
 def has_unknown(expression: sympy.Basic) -> bool:
     """Tell whether an expression contains an unknown."""
     return any(isinstance(symbol.field, Unknown) for symbol in expression.atoms(FieldSymbol))
+
+
+def differentiate(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
+    """Differentiate by SymPy's rules, knowing that test functions depend on every axis.
+
+    SymPy takes 2*v for a constant, since a test function has no axes yet; so it is tied to the symbol meanwhile.
+    """
+    loose = [found for found in expression.atoms(FieldSymbol) if isinstance(found.field, TestFunction)]
+    tied = expression.xreplace({found: FieldSymbol(found.field, found.index, symbol) for found in loose})
+    result = tied.diff(symbol)
+    return result.xreplace(
+        {f: FieldSymbol(f.field, f.index) for f in result.atoms(FieldSymbol) if f.anchor is not None}
+    )
 
 
 def symbol_of(axis: Any, argument: str = "axis") -> sympy.Symbol:

@@ -8,7 +8,7 @@ from typing import Any
 import sympy
 
 from inntd.axes import Axis
-from inntd.problems.fields import Unknown, expression_of, fields_in, symbol_of
+from inntd.problems.fields import Unknown, differentiate, expression_of, fields_in, symbol_of
 
 
 class Operator(sympy.Expr):  # type: ignore[misc]
@@ -173,7 +173,7 @@ def diff(expression: Any, axis: Axis | sympy.Symbol, order: int = 1) -> sympy.Ex
             raise ValueError(f"axis must be one of the axes of {found.field.name} ({known}), got {symbol}")
     result = scalar
     for _ in range(order):
-        result = result.diff(symbol)
+        result = differentiate(result, symbol)
     return result
 
 

@@ -25,6 +25,7 @@ MAX_STEPS = 100_000  # syntax nodes visited in one file
 MAX_RANGE = 10_000  # items of one range
 MAX_EXPONENT = 1000
 MAX_NUMBER = 1e100
+MAX_BITS = 20_000  # of the numerator and the denominator of a factor: 100! has 525
 
 Value: TypeAlias = "sympy.Expr | Vector | tuple[sympy.Expr, ...] | Boolean"
 
@@ -170,8 +171,8 @@ class Parser:
         if value.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
             self._refuse(node, "the value is not a finite number")
         coefficient = value.as_coeff_Mul()[0]
-        if coefficient.is_Rational and max(abs(coefficient.p), coefficient.q) > 10**300:
-            self._refuse(node, "a factor has too many digits; at most 300")
+        if coefficient.is_Rational and abs(coefficient.p).bit_length() + coefficient.q.bit_length() > MAX_BITS:
+            self._refuse(node, "a factor has too many digits")
         if not value.free_symbols and value.is_number:
             try:
                 size = abs(float(value))
@@ -360,9 +361,12 @@ class Parser:
             self._scalar(comprehension.elt, inside, depth)
             for inside in self._loops(comprehension.generators, dict(variables), depth)
         ]
-        if not items:
-            return sympy.S.Zero if name == "sum" else sympy.S.One
-        return self._checked(node, sympy.Add(*items) if name == "sum" else sympy.Mul(*items))
+        if name == "sum":
+            return self._checked(node, sympy.Add(*items))
+        coefficients = [coefficient for item in items if (coefficient := item.as_coeff_Mul()[0]).is_Rational]
+        if sum(abs(c.p).bit_length() + c.q.bit_length() for c in coefficients) > MAX_BITS:
+            self._refuse(node, "the product of the factors has too many digits")
+        return self._checked(node, sympy.Mul(*items))
 
     def _loops(self, loops: list[ast.comprehension], variables: dict[str, int], depth: int) -> Iterator[dict[str, int]]:
         if not loops:

@@ -266,10 +266,11 @@ def _merge_axis(terms: Terms, axis: int) -> Terms:
         groups[trial, test, rest].append((number, sympy.S.One if entry is None else entry[1]))
     merged: Terms = {}
     for (trial, test, rest), group in groups.items():
-        scale = group[0][0]
         if len(group) == 1:
-            function = group[0][1]
+            scale, function = group[0]
         else:
+            scale = min(abs(number) for number, _ in group)
+            scale = -scale if all(number < 0 for number, _ in group) else scale
             function = sympy.Add(*(_ratio(number, scale) * part for number, part in group))
             if not function.has(COORDINATE):
                 scale, function = scale * float(function), sympy.S.One

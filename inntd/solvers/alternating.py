@@ -45,6 +45,14 @@ class Plan:
         Of the random part of new modes' starting values.
     proximal
         Strength of the proximal term, relative to the mean diagonal.
+    growth_sweeps
+        Sweeps over new modes alone, at most.
+    fewest_sweeps, most_sweeps
+        Sweeps over all modes after a growth step.
+    final_sweeps
+        Sweeps over all modes at the largest rank, at most.
+    patience
+        Growth steps without progress after which the run counts as stagnated.
     """
 
     tolerance: float | None
@@ -120,12 +128,13 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
     coordinates = choose_coordinates(system)
     loads = [c.load(vectors[free]) for c, vectors, free in zip(coordinates, system.vectors, system.free, strict=True)]
     scale = float(system.load_logs.max()) if len(system.load_logs) else 0.0
+    sign = _sign(system)
     solver = core.Alternating(
         [c.system(load) for c, load in zip(coordinates, loads, strict=True)],
         system.terms,
-        system.coefficients,
+        sign * system.coefficients,
         np.ascontiguousarray(system.load_terms, dtype=np.int32),
-        system.load_signs * np.exp(system.load_logs - scale),
+        sign * system.load_signs * np.exp(system.load_logs - scale),
         plan.proximal,
     )
     starts = [
@@ -135,13 +144,26 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
     return State(solver, coordinates, scale, starts, np.random.default_rng(plan.seed), time.perf_counter())
 
 
-def _start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:
-    """Constant and linear function on the free nodes: new modes start from random mixtures of them.
+def _sign(system: DiscreteSystem) -> float:
+    """Sign of the operator's trace: an equation written with the other sign is turned, so that blocks are positive."""
+    means = [[float(matrix.band[:, matrix.half_bandwidth].mean()) for matrix in own] for own in system.matrices]
+    largest = [max(abs(mean) for mean in own) for own in means]
+    trace = 0.0
+    for coefficient, places in zip(system.coefficients, system.terms, strict=True):
+        relative = [means[d][j] / largest[d] for d, j in enumerate(places)]
+        trace += coefficient * float(np.prod(relative))
+    return -1.0 if trace < 0 else 1.0
 
-    Fully random starts are nearly orthogonal to everything in many dimensions.
+
+def _start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:
+    """Constant, linear and quadratic function on the free nodes: new modes start from random mixtures of them.
+
+    Fully random starts are nearly orthogonal to everything in many dimensions; the three together are orthogonal to
+    no symmetry class.
     """
     span = max(float(np.ptp(nodes)), 1e-300)
-    return coordinates.from_nodes(np.stack([np.ones_like(nodes), 2 * (nodes - nodes.mean()) / span], axis=1))
+    linear = 2 * (nodes - nodes.mean()) / span
+    return coordinates.from_nodes(np.stack([np.ones_like(nodes), linear, linear**2 - 1 / 3], axis=1))
 
 
 def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tuple[Status, str]:
@@ -208,7 +230,7 @@ def grow(state: State, plan: Plan, count: int) -> Step:
     # A correction far below the goal is round-off: updating with it would only let redundant modes drift.
     negligible = correction <= 1e-3 * max(plan.tolerance or 0.0, FLOOR) * state.norm
     if plan.updates and begin > 0 and not negligible:
-        changes, norm, done = _update_all(state, plan, correction)
+        changes, norm, done = _update_all(state, plan)
         total, sweeps = max(correction, changes), sweeps + done
     else:
         norm = solver.norm()
@@ -218,7 +240,7 @@ def grow(state: State, plan: Plan, count: int) -> Step:
     return _record(state, max(total / norm, FLOOR) if norm > 0 else 0.0, sweeps)
 
 
-def _update_all(state: State, plan: Plan, correction: float) -> tuple[float, float, int]:
+def _update_all(state: State, plan: Plan) -> tuple[float, float, int]:
     """Sweep over all modes while it pays: stop when the change is small or falls by less than two thirds."""
     total, previous, norm = 0.0, float("inf"), 1.0
     for sweep in range(1, plan.most_sweeps + 1):
@@ -260,7 +282,9 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
 
 
 def _mixture(columns: Vector, random: np.random.Generator, count: int) -> Vector:
-    return np.ascontiguousarray(columns[:, :1] + columns[:, 1:] * (2 * random.standard_normal((1, count))))
+    weights = 2 * random.standard_normal((columns.shape[1], count))
+    weights[0] = 1.0
+    return np.ascontiguousarray(columns @ weights)
 
 
 def _rejected(state: State, report: core.SweepReport) -> bool:

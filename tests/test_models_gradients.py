@@ -1,0 +1,223 @@
+"""Derivatives of evaluation: with respect to factors and coordinates, once and twice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conformance_models import basis_matrix
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
+from torch.func import functional_call, hessian, jacfwd, jacrev, jvp, vmap
+
+import inntd as it
+from inntd.models import functional
+
+# Forward differentiation loads a part of torch that torch itself has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+TOLERANCE = {"atol": 1e-6, "rtol": 1e-6}
+
+
+def axes_of(kind: str) -> list[it.Axis]:
+    if kind == "linear":
+        return [it.Axis(name, 0, 2, elements=3, basis=it.LinearBasis()) for name in "xy"]
+    if kind == "periodic":
+        return [it.Axis("x", 0, 2, elements=6, periodic=True, s=2), it.Axis("t", 0, 1, elements=4, grading=2, s=1)]
+    if kind == "discrete":
+        return [it.Axis("x", 0, 2, elements=5, s=2), it.Axis.discrete("c", 2), it.Axis("y", 0, 1, elements=4, s=1)]
+    return [it.Axis(name, 0, 2, elements=6) for name in "xyz"]
+
+
+KINDS = ["linear", "periodic", "discrete", "default"]
+
+
+def interior_points(axes: list[it.Axis], count: int, seed: int = 0) -> torch.Tensor:
+    """Points at least a tenth of an element away from nodes: derivatives jump there."""
+    rng = np.random.default_rng(seed)
+    columns = []
+    for axis in axes:
+        if axis.discrete:
+            columns.append(rng.integers(0, axis.size, count).astype(float))
+            continue
+        e = rng.integers(0, axis.elements, count)
+        fraction = rng.uniform(0.1, 0.9, count)
+        columns.append(axis.nodes[e] * (1 - fraction) + axis.nodes[e + 1] * fraction)
+    return torch.tensor(np.stack(columns, 1))
+
+
+def random_factors(axes: list[it.Axis], rank: int = 2, seed: int = 1) -> list[torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    return [torch.tensor(rng.standard_normal((axis.size, rank)), requires_grad=True) for axis in axes]
+
+
+def continuous(axes: list[it.Axis], points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+    """Divide coordinates into those that can be varied (requiring gradients) and discrete ones."""
+    free = [d for d, axis in enumerate(axes) if not axis.discrete]
+    return points[:, free].clone().requires_grad_(), points, free
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_have_first_and_second_derivatives(kind: str) -> None:
+    axes = axes_of(kind)
+    x, points, free = continuous(axes, interior_points(axes, 3))
+
+    def values(x: torch.Tensor, *factors: torch.Tensor) -> torch.Tensor:
+        full = points.clone()
+        full[:, free] = x
+        return functional.values(axes, factors, full)
+
+    inputs = (x, *random_factors(axes))
+    assert gradcheck(values, inputs, **TOLERANCE)
+    assert gradcheck(values, inputs, check_forward_ad=True, check_backward_ad=False, **TOLERANCE)
+    assert gradgradcheck(values, inputs, **TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_jets_have_first_and_second_derivatives(kind: str) -> None:
+    axes = axes_of(kind)
+    x, points, free = continuous(axes, interior_points(axes, 2))
+
+    def jet(x: torch.Tensor, *factors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        full = points.clone()
+        full[:, free] = x
+        return functional.jet(axes, factors, full)
+
+    inputs = (x, *random_factors(axes))
+    assert gradcheck(jet, inputs, atol=1e-4, rtol=1e-6)
+    assert gradgradcheck(jet, inputs, atol=1e-4, rtol=1e-5)
+
+
+def test_grids_are_differentiable() -> None:
+    axes = axes_of("default")
+    x, y, z = (interior_points(axes, 3)[:, d].clone().requires_grad_() for d in range(3))
+
+    def grid(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, *factors: torch.Tensor) -> torch.Tensor:
+        return functional.grid(axes, factors, [x, y, z])
+
+    inputs = (x, y, z, *random_factors(axes))
+    assert gradcheck(grid, inputs, **TOLERANCE)
+    assert gradgradcheck(grid, inputs, **TOLERANCE)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
+def test_basis_rows_of_every_order(order: int) -> None:
+    axis = it.Axis("x", 0, 2, elements=8, s=2)
+    x = interior_points([axis], 5)[:, 0].requires_grad_()
+    values, index = functional.basis_rows(x, axis, order)
+    expected = basis_matrix(axis, x.detach().numpy(), order)
+    np.testing.assert_allclose(values.detach(), np.take_along_axis(expected, index.numpy(), 1), atol=1e-12)
+    assert gradcheck(lambda x: functional.basis_rows(x, axis, order)[0], (x,), atol=1e-3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_factor_gradients_are_the_adjoint_of_evaluation(kind: str) -> None:
+    """⟨J δU, w⟩ = ⟨δU, Jᵀ w⟩, with J formed by the dense basis matrices."""
+    axes = axes_of(kind)
+    points, factors = interior_points(axes, 50), random_factors(axes, rank=3)
+    model = it.CPModel.from_factors(axes, factors).requires_grad_()
+    rng = np.random.default_rng(2)
+    w = torch.tensor(rng.standard_normal(50))
+    gradients = torch.autograd.grad(model(points), list(model.factors), w)
+    rows = [basis_matrix(axis, points[:, d].numpy()) for d, axis in enumerate(axes)]
+    contracted = [row @ factor.detach().numpy() for row, factor in zip(rows, factors, strict=True)]
+    for d, gradient in enumerate(gradients):
+        delta = rng.standard_normal(gradient.shape)
+        others = np.prod([c for e, c in enumerate(contracted) if e != d], axis=0)
+        forward = ((rows[d] @ delta) * others).sum(1) @ w.numpy()
+        assert float((gradient * torch.tensor(delta)).sum()) == pytest.approx(forward, rel=1e-12)
+
+
+def test_zero_factors_have_gradients() -> None:
+    """Products over the other axes, not quotients by one's own: no NaN where a factor vanishes."""
+    axes = axes_of("default")
+    factors = [torch.zeros(axis.size, 2, dtype=torch.float64) for axis in axes[:1]]
+    factors += [torch.ones(axis.size, 2, dtype=torch.float64) for axis in axes[1:]]
+    model = it.CPModel.from_factors(axes, factors).requires_grad_()
+    points = interior_points(axes, 4)
+    model(points).sum().backward()
+    assert float(model.factors[0].grad.sum()) == pytest.approx(8.0)  # partition of unity, two modes, four points
+    assert not model.factors[1].grad.any()
+    jets = it.CPModel.from_factors(axes, factors).jet(points)
+    assert all(bool(torch.isfinite(part).all()) for part in jets)
+
+
+class TestTransformations:
+    """torch.func and forward differentiation see through a model, fixed or trainable."""
+
+    @pytest.fixture(params=[False, True], ids=["fixed", "trainable"])
+    def model(self, request: pytest.FixtureRequest) -> it.CPModel:
+        axes = axes_of("default")
+        return it.CPModel.from_factors(axes, random_factors(axes)).requires_grad_(request.param)
+
+    @pytest.fixture
+    def points(self, model: it.CPModel) -> torch.Tensor:
+        return interior_points(list(model.axes), 6)
+
+    def test_jacobians_and_hessians_are_jets(self, model: it.CPModel, points: torch.Tensor) -> None:
+        def u(x: torch.Tensor) -> torch.Tensor:
+            return model(x[None])[0]
+
+        _, gradient, second = (part.detach() for part in model.jet(points))
+        for jacobian in (jacrev, jacfwd):
+            np.testing.assert_allclose(vmap(jacobian(u))(points).detach(), gradient, rtol=1e-10, atol=1e-10)
+        found = vmap(hessian(u))(points).detach()
+        np.testing.assert_allclose(torch.diagonal(found, dim1=1, dim2=2), second, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found, found.transpose(1, 2), atol=1e-10)
+
+    def test_hessian_vector_products(self, model: it.CPModel, points: torch.Tensor) -> None:
+        v = torch.tensor(np.random.default_rng(3).standard_normal(points.shape))
+        reverse = torch.autograd.functional.hvp(lambda x: model(x).sum(), points, v)[1]
+        forward = jvp(lambda x: torch.func.grad(lambda y: model(y).sum())(x), (points,), (v,))[1]
+        full = torch.autograd.functional.hessian(lambda x: model(x).sum(), points)
+        expected = torch.einsum("aibj,bj->ai", full, v)
+        np.testing.assert_allclose(reverse.detach(), expected.detach(), atol=1e-10)
+        np.testing.assert_allclose(forward.detach(), expected.detach(), atol=1e-10)
+
+    def test_forward_differentiation(self, model: it.CPModel, points: torch.Tensor) -> None:
+        tangent = torch.ones_like(points)
+        with forward_ad.dual_level():
+            found = forward_ad.unpack_dual(model(forward_ad.make_dual(points, tangent))).tangent
+        np.testing.assert_allclose(found.detach(), model.jet(points)[1].detach().sum(1), rtol=1e-10)
+
+    def test_factors_as_arguments(self, model: it.CPModel, points: torch.Tensor) -> None:
+        doubled = {name: 2 * value.detach() for name, value in model.named_parameters()}
+        found = functional_call(model, doubled, (points,))
+        np.testing.assert_allclose(found, 8 * model(points).detach(), rtol=1e-12)
+
+    def test_points_outside_are_seen_below_a_transformation(self, model: it.CPModel) -> None:
+        outside = torch.full((3, 3), 5.0, dtype=torch.float64)
+        with pytest.raises(ValueError, match="axis 'x', got 3 outside of 3"):
+            vmap(lambda x: model(x[None])[0])(outside)
+        found = vmap(lambda x: model(x[None], extrapolate="clamp")[0])(outside)
+        np.testing.assert_allclose(found.detach(), model(torch.full_like(outside, 2.0)).detach(), rtol=1e-12)
+
+
+def test_clamped_points_have_no_derivative_outside() -> None:
+    axes = axes_of("default")
+    model = it.CPModel.from_factors(axes, random_factors(axes))
+    points = torch.tensor([[2.5, 0.3, 0.4]], dtype=torch.float64, requires_grad=True)
+    model(points, extrapolate="clamp").sum().backward()
+    assert points.grad is not None
+    assert points.grad[0, 0] == 0
+    assert bool((points.grad[0, 1:] != 0).all())
+
+
+def test_second_derivatives_jump_at_nodes_to_the_right_limit() -> None:
+    axis = it.Axis("x", 0, 1, elements=8)
+    model = it.CPModel.from_factors([axis], [np.random.default_rng(0).standard_normal((9, 1))])
+    node = axis.nodes[4]
+    at, left, right = (model.jet(np.array([[node + shift]]))[2].item() for shift in (0.0, -1e-12, 1e-12))
+    assert at == pytest.approx(right, rel=1e-6)
+    assert abs(at - left) > 1e-3 * abs(at)
+
+
+def test_single_precision_follows_double() -> None:
+    axes = axes_of("default")
+    model = it.CPModel.from_factors(axes, random_factors(axes)).requires_grad_()
+    points = interior_points(axes, 20)
+    expected = torch.autograd.grad(model(points).sum(), list(model.factors))
+    model = model.to(torch.float32)
+    found = torch.autograd.grad(model(points.float()).sum(), list(model.factors))
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == torch.float32
+        np.testing.assert_allclose(one, other, atol=1e-5 * float(other.abs().max()))
