@@ -45,7 +45,7 @@ struct CpWorkspace {
   T* rows;    // (dimension, 3, kMaxVectorsAtOnce) vectors
 };
 
-constexpr std::int64_t kPointBlock = 32;
+constexpr std::int64_t kPointBlock = 64;
 
 template <class T>
 struct ContractKernels {
