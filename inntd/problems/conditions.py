@@ -12,10 +12,11 @@ import sympy
 
 from inntd.axes import Axis, Face
 from inntd.problems.algebra import SeparationError
+from inntd.problems.assembler import Assembler
 from inntd.problems.expand import Separator, shorten
 from inntd.problems.fields import Unknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
-from inntd.problems.separate import Array, Assembler, SeparatedFunction
+from inntd.problems.separate import Array, SeparatedFunction
 
 #: Values of two conditions may differ by this much, relative to their size, where their faces meet.
 TOLERANCE = 1e-9

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import sympy
 
 from inntd.axes import Axis, Face
@@ -292,6 +293,8 @@ def symbol_of(axis: Any, argument: str = "axis") -> sympy.Symbol:
 
 def expression_of(value: Any, argument: str) -> sympy.Expr:
     """Return a number, a SymPy expression, an axis or a field as a SymPy expression; strings are never parsed."""
+    if isinstance(value, np.generic):  # older SymPy does not know the scalars of newer NumPy
+        value = value.item()
     if not isinstance(value, (str, bool)):
         try:
             expression = sympy.sympify(value, strict=True)
@@ -299,9 +302,9 @@ def expression_of(value: Any, argument: str) -> sympy.Expr:
             expression = None
         if isinstance(expression, sympy.Expr):
             return expression
-    raise TypeError(f"{argument} must be a number or a SymPy expression, got {_checks_repr(value)}")
+    raise TypeError(f"{argument} must be a number or a SymPy expression, got {_shown(value)}")
 
 
-def _checks_repr(value: object) -> str:
+def _shown(value: object) -> str:
     text = repr(value)
     return f"{text if len(text) <= 80 else text[:77] + '...'} of type {type(value).__name__}"

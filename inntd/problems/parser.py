@@ -11,81 +11,34 @@ import difflib
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import sympy
-from sympy.logic.boolalg import Boolean
 
 from inntd.problems.indicator import indicator
-from inntd.problems.operators import Vector, diff, div, dot, dt, grad, inner, laplacian
-
-MAX_LENGTH = 20_000  # characters of one expression
-MAX_DEPTH = 60  # nested parentheses, calls and signs
-MAX_STEPS = 100_000  # syntax nodes visited in one file
-MAX_RANGE = 10_000  # items of one range
-MAX_EXPONENT = 1000
-MAX_NUMBER = 1e100
-
-Value: TypeAlias = "sympy.Expr | Vector | tuple[sympy.Expr, ...] | Boolean"
-
-FUNCTIONS: dict[str, Callable[..., sympy.Expr]] = {
-    "abs": sympy.Abs,
-    "acos": sympy.acos,
-    "asin": sympy.asin,
-    "atan": sympy.atan,
-    "cos": sympy.cos,
-    "cosh": sympy.cosh,
-    "erf": sympy.erf,
-    "exp": sympy.exp,
-    "log": sympy.log,
-    "sign": sympy.sign,
-    "sin": sympy.sin,
-    "sinh": sympy.sinh,
-    "sqrt": sympy.sqrt,
-    "tan": sympy.tan,
-    "tanh": sympy.tanh,
-}
-SEVERAL: dict[str, Callable[..., sympy.Expr]] = {"max": sympy.Max, "min": sympy.Min}
-OPERATORS: dict[str, Callable[..., Any]] = {
-    "diff": diff,
-    "div": div,
-    "dot": dot,
-    "dt": dt,
-    "grad": grad,
-    "inner": inner,
-    "laplacian": laplacian,
-}
-CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "E": sympy.E}
-#: Names with a meaning of their own in every problem file.
-RESERVED = frozenset({*FUNCTIONS, *SEVERAL, *OPERATORS, *CONSTANTS, "indicator", "sum", "prod", "range", "exact"})
-
-_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Lt: sympy.Lt,
-    ast.LtE: sympy.Le,
-    ast.Gt: sympy.Gt,
-    ast.GtE: sympy.Ge,
-}
-_ALLOWED = (
-    "allowed are numbers, + - * / **, names and axes of the file, x[i], pi, E, comparisons inside indicator(...), "
-    "sum(... for i in range(...)), prod(...), and "
-    f"{', '.join(sorted({*FUNCTIONS, *SEVERAL, *OPERATORS}))}"
+from inntd.problems.operators import Vector, diff
+from inntd.problems.whitelist import (
+    ALLOWED,
+    COMPARISONS,
+    CONSTANTS,
+    FUNCTIONS,
+    MAX_BITS,
+    MAX_DEPTH,
+    MAX_EXPONENT,
+    MAX_LENGTH,
+    MAX_NUMBER,
+    MAX_RANGE,
+    MAX_STEPS,
+    OPERATORS,
+    RESERVED,
+    SEVERAL,
+    Budget,
+    ParseError,
+    Value,
+    is_comparison,
+    listed,
+    name_of,
 )
-
-
-class ParseError(ValueError):
-    """An expression that is refused, with its place."""
-
-
-class Budget:
-    """How many syntax nodes one file may still take."""
-
-    def __init__(self, steps: int = MAX_STEPS) -> None:
-        self.left = steps
-
-    def take(self, steps: int) -> bool:
-        """Take some steps; tell whether they were left."""
-        self.left -= steps
-        return self.left >= 0
 
 
 class Parser:
@@ -155,7 +108,7 @@ class Parser:
             self._refuse(node, f"the expression is nested too deeply; at most {MAX_DEPTH} levels")
         rule = _RULES.get(type(node))
         if rule is None:
-            self._refuse(node, f"{_name_of(node)} not allowed in an expression; {_ALLOWED}")
+            self._refuse(node, f"{name_of(node)} not allowed in an expression; {ALLOWED}")
         return rule(self, node, variables, depth + 1)
 
     def _scalar(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> sympy.Expr:
@@ -170,8 +123,8 @@ class Parser:
         if value.has(sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
             self._refuse(node, "the value is not a finite number")
         coefficient = value.as_coeff_Mul()[0]
-        if coefficient.is_Rational and max(abs(coefficient.p), coefficient.q) > 10**300:
-            self._refuse(node, "a factor has too many digits; at most 300")
+        if coefficient.is_Rational and abs(coefficient.p).bit_length() + coefficient.q.bit_length() > MAX_BITS:
+            self._refuse(node, "a factor has too many digits")
         if not value.free_symbols and value.is_number:
             try:
                 size = abs(float(value))
@@ -184,7 +137,7 @@ class Parser:
     def _constant(self, node: ast.Constant, variables: Mapping[str, int], depth: int) -> sympy.Expr:
         value = node.value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            self._refuse(node, f"{type(value).__name__} constants are not allowed; {_ALLOWED}")
+            self._refuse(node, f"{type(value).__name__} constants are not allowed; {ALLOWED}")
         if not abs(value) <= MAX_NUMBER:
             self._refuse(node, f"the number is too large; at most {MAX_NUMBER:g}")
         return sympy.Integer(value) if isinstance(value, int) else sympy.Float(value)
@@ -204,7 +157,7 @@ class Parser:
         try:
             value, size = self.lookup(name)
         except KeyError:
-            self._refuse(node, f"unknown name {name}{self._hint(name)} (known: {_listed(self.known)})")
+            self._refuse(node, f"unknown name {name}{self._hint(name)} (known: {listed(self.known)})")
         if not self.budget.take(size):
             self._refuse(node, f"the expressions of the file are too large: more than {MAX_STEPS} steps")
         return value
@@ -229,11 +182,11 @@ class Parser:
 
     def _unary(self, node: ast.UnaryOp, variables: Mapping[str, int], depth: int) -> Value:
         operand = self._value(node.operand, variables, depth)
-        if isinstance(node.op, ast.Not) and _is_comparison(operand):
+        if isinstance(node.op, ast.Not) and is_comparison(operand):
             return sympy.Not(operand)
         if isinstance(node.op, (ast.USub, ast.UAdd)) and isinstance(operand, (sympy.Expr, Vector)):
             return -operand if isinstance(node.op, ast.USub) else operand
-        self._refuse(node, f"this operator is not allowed here; {_ALLOWED}")
+        self._refuse(node, f"this operator is not allowed here; {ALLOWED}")
 
     def _binary(self, node: ast.BinOp, variables: Mapping[str, int], depth: int) -> Value:
         """Walk down the left operands in a loop: a long sum is no deep nesting."""
@@ -248,7 +201,7 @@ class Parser:
         return value
 
     def _combine(self, node: ast.BinOp, left: Value, right: Value) -> Value:
-        if isinstance(left, tuple) or isinstance(right, tuple) or _is_comparison(left) or _is_comparison(right):
+        if isinstance(left, tuple) or isinstance(right, tuple) or is_comparison(left) or is_comparison(right):
             self._refuse(node, "lists and comparisons take no arithmetic; comparisons go into indicator(...)")
         result: Value
         try:
@@ -263,7 +216,7 @@ class Parser:
             elif isinstance(node.op, ast.Pow):
                 result = self._power(node, left, right)
             else:
-                self._refuse(node, f"{_name_of(node.op)} not allowed in an expression; {_ALLOWED}")
+                self._refuse(node, f"{name_of(node.op)} not allowed in an expression; {ALLOWED}")
         except TypeError as error:
             self._refuse(node, str(error))
         return self._checked(node, result) if isinstance(result, sympy.Expr) else result
@@ -292,14 +245,14 @@ class Parser:
         sides = [self._scalar(side, variables, depth) for side in (node.left, *node.comparators)]
         relations = []
         for operator, left, right in zip(node.ops, sides[:-1], sides[1:], strict=True):
-            if type(operator) not in _COMPARISONS:
-                self._refuse(node, f"{_name_of(operator)} not allowed; indicators compare with <, <=, >, >=")
-            relations.append(_COMPARISONS[type(operator)](left, right))
+            if type(operator) not in COMPARISONS:
+                self._refuse(node, f"{name_of(operator)} not allowed; indicators compare with <, <=, >, >=")
+            relations.append(COMPARISONS[type(operator)](left, right))
         return sympy.And(*relations)
 
     def _boolean(self, node: ast.BoolOp, variables: Mapping[str, int], depth: int) -> Value:
         parts = [self._value(part, variables, depth) for part in node.values]
-        if not all(map(_is_comparison, parts)):
+        if not all(map(is_comparison, parts)):
             self._refuse(node, "'and' and 'or' join comparisons inside indicator(...)")
         return sympy.And(*parts) if isinstance(node.op, ast.And) else sympy.Or(*parts)
 
@@ -311,7 +264,7 @@ class Parser:
         if name is None or name not in RESERVED or name in CONSTANTS or name in ("exact", "range"):
             close = difflib.get_close_matches(name or "", sorted(RESERVED - {"exact", "range"}), 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
-            self._refuse(node, f"{name or 'this'} cannot be called{hint}; {_ALLOWED}")
+            self._refuse(node, f"{name or 'this'} cannot be called{hint}; {ALLOWED}")
         if node.keywords:
             self._refuse(node, f"{name} takes no named arguments")
         if name in ("sum", "prod"):
@@ -360,9 +313,12 @@ class Parser:
             self._scalar(comprehension.elt, inside, depth)
             for inside in self._loops(comprehension.generators, dict(variables), depth)
         ]
-        if not items:
-            return sympy.S.Zero if name == "sum" else sympy.S.One
-        return self._checked(node, sympy.Add(*items) if name == "sum" else sympy.Mul(*items))
+        if name == "sum":
+            return self._checked(node, sympy.Add(*items))
+        coefficients = [coefficient for item in items if (coefficient := item.as_coeff_Mul()[0]).is_Rational]
+        if sum(abs(c.p).bit_length() + c.q.bit_length() for c in coefficients) > MAX_BITS:
+            self._refuse(node, "the product of the factors has too many digits")
+        return self._checked(node, sympy.Mul(*items))
 
     def _loops(self, loops: list[ast.comprehension], variables: dict[str, int], depth: int) -> Iterator[dict[str, int]]:
         if not loops:
@@ -406,31 +362,3 @@ _RULES: dict[type[ast.AST], _Rule] = {
     ast.List: Parser._list,
     ast.Call: Parser._call,
 }
-_NAMES: dict[type[ast.AST], str] = {
-    ast.Attribute: "attribute access",
-    ast.Slice: "a range of indices",
-    ast.Lambda: "lambda",
-    ast.JoinedStr: "a string",
-    ast.IfExp: "'if' ... 'else'",
-    ast.GeneratorExp: "'for' outside of sum and prod",
-    ast.ListComp: "'for' outside of sum and prod",
-    ast.NamedExpr: "assignment",
-    ast.BitXor: "^ (powers are written **)",
-    ast.Mod: "%",
-    ast.FloorDiv: "//",
-    ast.MatMult: "@ (use dot)",
-    ast.Eq: "==",
-    ast.NotEq: "!=",
-}
-
-
-def _is_comparison(value: object) -> bool:
-    return isinstance(value, Boolean) and not isinstance(value, sympy.Expr)  # a symbol is both
-
-
-def _name_of(node: ast.AST) -> str:
-    return f"{_NAMES.get(type(node), type(node).__name__)} is"
-
-
-def _listed(names: tuple[str, ...], most: int = 12) -> str:
-    return ", ".join(names if len(names) <= most else [*names[: most - 1], "…", names[-1]])

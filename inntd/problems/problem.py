@@ -12,6 +12,7 @@ import sympy
 from inntd.axes import Axis
 from inntd.problems import describe
 from inntd.problems.algebra import Algebra, SeparationError, Terms
+from inntd.problems.assembler import Assembler
 from inntd.problems.conditions import (
     Condition,
     Dirichlet,
@@ -23,7 +24,7 @@ from inntd.problems.conditions import (
 from inntd.problems.expand import Separator, shorten
 from inntd.problems.fields import TestFunction, Unknown, expression_of, fields_in
 from inntd.problems.operators import Operator, Vector
-from inntd.problems.separate import Assembler, BilinearTerm, LinearTerm, PointFunction, SeparatedFunction
+from inntd.problems.separate import BilinearTerm, LinearTerm, PointFunction, SeparatedFunction
 from inntd.problems.weaken import by_parts, weak_form
 
 

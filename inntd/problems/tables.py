@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inntd.axes import Axis, Face
-from inntd.problems.parser import RESERVED
+from inntd.problems.whitelist import RESERVED
 
 MAX_AXES = 1000
 _AXIS_KEYS = ("domain", "elements", "nodes", "grading", "periodic", "breaks", "kind", "s", "p", "a", "unit")

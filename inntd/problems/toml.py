@@ -31,9 +31,10 @@ from inntd import _checks
 from inntd.problems import tables
 from inntd.problems.conditions import Condition, Trace
 from inntd.problems.fields import TestFunction, Unknown, unknown
-from inntd.problems.parser import RESERVED, Budget, Parser, Value
+from inntd.problems.parser import Parser
 from inntd.problems.problem import Problem
 from inntd.problems.separate import SeparatedFunction
+from inntd.problems.whitelist import RESERVED, Budget, Value
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -45,6 +45,14 @@ class Plan:
         Of the random part of new modes' starting values.
     proximal
         Strength of the proximal term, relative to the mean diagonal.
+    growth_sweeps
+        Sweeps over new modes alone, at most.
+    fewest_sweeps, most_sweeps
+        Sweeps over all modes after a growth step.
+    final_sweeps
+        Sweeps over all modes at the largest rank, at most.
+    patience
+        Growth steps without progress after which the run counts as stagnated.
     """
 
     tolerance: float | None
@@ -148,12 +156,14 @@ def _sign(system: DiscreteSystem) -> float:
 
 
 def _start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:
-    """Constant and linear function on the free nodes: new modes start from random mixtures of them.
+    """Constant, linear and quadratic function on the free nodes: new modes start from random mixtures of them.
 
-    Fully random starts are nearly orthogonal to everything in many dimensions.
+    Fully random starts are nearly orthogonal to everything in many dimensions; the three together are orthogonal to
+    no symmetry class.
     """
     span = max(float(np.ptp(nodes)), 1e-300)
-    return coordinates.from_nodes(np.stack([np.ones_like(nodes), 2 * (nodes - nodes.mean()) / span], axis=1))
+    linear = 2 * (nodes - nodes.mean()) / span
+    return coordinates.from_nodes(np.stack([np.ones_like(nodes), linear, linear**2 - 1 / 3], axis=1))
 
 
 def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tuple[Status, str]:
@@ -220,7 +230,7 @@ def grow(state: State, plan: Plan, count: int) -> Step:
     # A correction far below the goal is round-off: updating with it would only let redundant modes drift.
     negligible = correction <= 1e-3 * max(plan.tolerance or 0.0, FLOOR) * state.norm
     if plan.updates and begin > 0 and not negligible:
-        changes, norm, done = _update_all(state, plan, correction)
+        changes, norm, done = _update_all(state, plan)
         total, sweeps = max(correction, changes), sweeps + done
     else:
         norm = solver.norm()
@@ -230,7 +240,7 @@ def grow(state: State, plan: Plan, count: int) -> Step:
     return _record(state, max(total / norm, FLOOR) if norm > 0 else 0.0, sweeps)
 
 
-def _update_all(state: State, plan: Plan, correction: float) -> tuple[float, float, int]:
+def _update_all(state: State, plan: Plan) -> tuple[float, float, int]:
     """Sweep over all modes while it pays: stop when the change is small or falls by less than two thirds."""
     total, previous, norm = 0.0, float("inf"), 1.0
     for sweep in range(1, plan.most_sweeps + 1):
@@ -272,7 +282,9 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
 
 
 def _mixture(columns: Vector, random: np.random.Generator, count: int) -> Vector:
-    return np.ascontiguousarray(columns[:, :1] + columns[:, 1:] * (2 * random.standard_normal((1, count))))
+    weights = 2 * random.standard_normal((columns.shape[1], count))
+    weights[0] = 1.0
+    return np.ascontiguousarray(columns @ weights)
 
 
 def _rejected(state: State, report: core.SweepReport) -> bool:

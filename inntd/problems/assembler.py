@@ -1,0 +1,131 @@
+"""From sums of products to the forms of a solver."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import sympy
+
+from inntd.axes import Axis
+from inntd.problems.algebra import COORDINATE, NOTHING, Factors, Key, Terms
+from inntd.problems.breaks import breaks
+from inntd.problems.separate import AxisForm, AxisFunction, BilinearTerm, LinearTerm, LoadForm, SeparatedFunction
+
+
+class Assembler:
+    """Turns sums of products into the forms of a solver; equal functions become one object."""
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self.axes = tuple(axes)
+        self._functions: dict[tuple[sympy.Expr, tuple[float, float]], AxisFunction] = {}
+        self._forms: dict[tuple[int, int, AxisFunction | None], AxisForm] = {}
+        self._loads: dict[tuple[int, AxisFunction | None], LoadForm] = {}
+
+    def function(self, axis: int, expression: sympy.Expr) -> AxisFunction:
+        """Return a checked one-dimensional function."""
+        domain = self.axes[axis].domain
+        known = self._functions.get((expression, domain))
+        if known is None:
+            known = AxisFunction(expression, breaks(expression, domain))
+            _check_finite(known, self.axes[axis])
+            self._functions[expression, domain] = known
+        return known
+
+    def operator(self, terms: Terms) -> tuple[BilinearTerm, ...]:
+        """Return the terms with unknown and test function."""
+        result = []
+        for (trial, test, factors), number in merge(terms).items():
+            trials, tests, weights = dict(trial or ()), dict(test or ()), dict(factors)
+            forms = tuple(
+                self._form(trials.get(i, 0), tests.get(i, 0), self._weight(i, weights)) for i in range(len(self.axes))
+            )
+            result.append(BilinearTerm(number, forms))
+        return tuple(result)
+
+    def load(self, terms: Terms) -> tuple[LinearTerm, ...]:
+        """Return the terms with the test function alone."""
+        result = []
+        for (_, test, factors), number in merge(terms).items():
+            tests, weights = dict(test or ()), dict(factors)
+            forms = tuple(self._load(tests.get(i, 0), self._weight(i, weights)) for i in range(len(self.axes)))
+            result.append(LinearTerm(number, forms))
+        return tuple(result)
+
+    def separated(self, terms: Terms) -> SeparatedFunction:
+        """Return a sum of coefficients as a function."""
+        result = []
+        for (_, _, factors), number in merge(terms).items():
+            weights = dict(factors)
+            result.append((number, tuple(self._weight(i, weights) for i in range(len(self.axes)))))
+        return SeparatedFunction(self.axes, tuple(result))
+
+    def _weight(self, axis: int, weights: dict[int, sympy.Expr]) -> AxisFunction | None:
+        expression = weights.get(axis)
+        return None if expression is None else self.function(axis, expression)
+
+    def _form(self, trial: int, test: int, weight: AxisFunction | None) -> AxisForm:
+        return self._forms.setdefault((trial, test, weight), AxisForm(trial, test, weight))
+
+    def _load(self, test: int, weight: AxisFunction | None) -> LoadForm:
+        return self._loads.setdefault((test, weight), LoadForm(test, weight))
+
+
+def _check_finite(function: AxisFunction, axis: Axis) -> None:
+    """Find early what is not a number inside an axis, such as log(x) for negative x."""
+    start, end = axis.domain
+    try:
+        function(start + (end - start) * np.array([0.0371, 0.2713, 0.5441, 0.7687, 0.9729]))
+    except ValueError as error:
+        where = str(error).rpartition("ξ = ")[2]
+        raise ValueError(
+            f"{function.shown(axis)} must be finite and real on the axis {axis.name} from {start:g} to {end:g}, "
+            f"but it is not at {axis.name} = {where}"
+        ) from None
+    except (TypeError, NameError, KeyError, AttributeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{function.shown(axis)} cannot be computed with NumPy: {error}") from None
+
+
+def merge(terms: Terms) -> Terms:
+    """Add up terms that are equal in all axes but one; repeated until nothing changes.
+
+    A source on a lattice, Σ_a Σ_b f(x - a) g(y - b), becomes one product.
+    """
+    while len(terms) > 1:
+        before = len(terms)
+        for axis in sorted({axis for _, _, factors in terms for axis, _ in factors}):
+            terms = _merge_axis(terms, axis)
+        if len(terms) == before:
+            break
+    return terms
+
+
+def _merge_axis(terms: Terms, axis: int) -> Terms:
+    groups: dict[Key, list[tuple[float, sympy.Expr]]] = defaultdict(list)
+    for (trial, test, factors), number in terms.items():
+        entry = next((entry for entry in factors if entry[0] == axis), None)
+        rest = factors if entry is None else factors - {entry}
+        groups[trial, test, rest].append((number, sympy.S.One if entry is None else entry[1]))
+    merged: Terms = {}
+    for (trial, test, rest), group in groups.items():
+        if len(group) == 1:
+            scale, function = group[0]
+        else:
+            scale = min(abs(number) for number, _ in group)
+            scale = -scale if all(number < 0 for number, _ in group) else scale
+            function = sympy.Add(*(_ratio(number, scale) * part for number, part in group))
+            if not function.has(COORDINATE):
+                scale, function = scale * float(function), sympy.S.One
+        if scale:
+            merged[trial, test, _with(rest, axis, function)] = scale
+    return merged
+
+
+def _with(rest: Factors, axis: int, function: sympy.Expr) -> Factors:
+    return rest if function is sympy.S.One else (rest or NOTHING) | {(axis, function)}
+
+
+def _ratio(number: float, scale: float) -> sympy.Expr:
+    ratio = number / scale
+    return sympy.Integer(int(ratio)) if ratio.is_integer() and abs(ratio) < 1e6 else sympy.Float(ratio)
