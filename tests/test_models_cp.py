@@ -200,6 +200,11 @@ class TestConstruction:
         with pytest.raises(ValueError, match=r"shape \(10, 3\)"):
             it.CPModel([x, y], 3, factors=good)
 
+    def test_other_dtypes_cannot_be_evaluated(self) -> None:
+        model = random_model(AXES["two"]()).half()
+        with pytest.raises(TypeError, match=r"float32 or float64 to be evaluated, got torch\.float16"):
+            model(np.ones((1, 2)))
+
     def test_repr_tells_axes_rank_and_size(self) -> None:
         model = random_model(AXES["vector-valued"]())
         assert "rank=4" in repr(model)

@@ -63,7 +63,7 @@ class CPModel(Factored):
 
     References
     ----------
-    Guo et al., "Interpolating Neural Network - Tensor Decomposition (INN-TD)", ICML 2025, arXiv 2503.02041, eq. 5.
+    Guo et al., "Interpolating Neural Network - Tensor Decomposition (INN-TD)", ICML 2025, arXiv 2503.02041.
 
     Examples
     --------

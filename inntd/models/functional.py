@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ Tensor = torch.Tensor
 
 POINTS_AT_ONCE = 1 << 16
 NUMBERS_AT_ONCE = 1 << 22
+
+_first: WeakKeyDictionary[Axis, Tensor] = WeakKeyDictionary()
 
 
 class _BasisRows(torch.autograd.Function):
@@ -109,11 +112,18 @@ def _tabulate(x: Tensor, axis: Axis, order: int) -> tuple[Tensor, Tensor]:
     piece = torch.empty(points.shape, dtype=torch.int64)
     values = torch.empty((*points.shape, table.width), dtype=points.dtype)
     _kernels.core.tabulate(table, points, piece, values, order)
-    first = torch.from_numpy(np.asarray(table.first))
-    index = first[piece].unsqueeze(-1) + torch.arange(table.width)
+    index = _first_functions(axis)[piece].unsqueeze(-1) + torch.arange(table.width)
     if axis.periodic:
         index %= axis.size
     return values.to(x.device), index.to(x.device)
+
+
+def _first_functions(axis: Axis) -> Tensor:
+    """Return the first basis function of every piece; the core hands out copies, which are long on long axes."""
+    first = _first.get(axis)
+    if first is None:
+        first = _first[axis] = torch.from_numpy(np.asarray(axis.table.first))
+    return first
 
 
 def contract(axis: Axis, factor: Tensor, x: Tensor, order: int = 0) -> Tensor:

@@ -63,6 +63,8 @@ def check_points(points: Any, axes: Sequence[Axis], like: torch.Tensor, extrapol
         `extrapolate` is `"raise"`.
     """
     _checks.one_of("extrapolate", extrapolate, EXTRAPOLATE)
+    if like.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"the model must have dtype float32 or float64 to be evaluated, got {like.dtype}: use model.to")
     x = as_tensor("points", points, like)
     if x.ndim != 2 or x.shape[1] != len(axes):
         names = ", ".join(axis.name for axis in axes[:6]) + (", …" if len(axes) > 6 else "")

@@ -27,6 +27,9 @@ SWEEPS = 300
 GROWTH_SWEEPS = 40
 FIRST_LEAP = 3  # sweeps before the first
 STALLED = 2e-4  # relative decrease of the error in a sweep that is not worth another
+STALLED_POLISHING = 1e-2
+POLISHING_SWEEPS = 100
+BLURRED = 1e-5  # relative errors that normal equations do not resolve well
 ROUND_OFF = 1e-15
 NOISE = 1e-12  # of a squared error from normal equations
 PROXIMAL = 1e-13
@@ -163,7 +166,7 @@ def _transforms(tensor: Modes, rank: int | None, tolerance: float | None) -> Ite
     elif len(tensor.axes) == 2:
         yield _best_matrix(tensor, rank, tolerance)
     else:
-        yield from _alternating(tensor, rank)
+        yield from _alternating(tensor, rank, tolerance)
 
 
 def _best_matrix(tensor: Modes, rank: int | None, tolerance: float | None) -> list[Array]:
@@ -179,18 +182,17 @@ def _best_matrix(tensor: Modes, rank: int | None, tolerance: float | None) -> li
     return [first, second]
 
 
-def _alternating(tensor: Modes, rank: int | None) -> Iterator[list[Array]]:
+def _alternating(tensor: Modes, rank: int | None, tolerance: float | None) -> Iterator[list[Array]]:
     """Grow by modes of the tensor itself, and update all of them axis by axis."""
     fit = _Fit(tensor)
     largest = tensor.weights.size - 1 if rank is None else rank
     while fit.rank < largest:
         fit.grow(min(largest - fit.rank, 1 + fit.rank // 8))
         last = fit.rank == largest
-        fit.sweeps(SWEEPS if rank is None or last else GROWTH_SWEEPS)
-        if rank is None:
-            yield fit.transforms()
-        polished = (rank is None or last) and fit.polish()
-        if polished or (last and rank is not None):
+        error = fit.sweeps(SWEEPS if rank is None or last else GROWTH_SWEEPS)
+        if error < BLURRED and (rank is None or last):
+            error = fit.polish(tolerance or 0.0, error)
+        if (last and rank is not None) or (tolerance is not None and error <= tolerance):
             yield fit.transforms()
 
 
@@ -228,15 +230,19 @@ class _Fit:
         self.x = [np.hstack([x, unit]) for x in self.x]
         self.scale = np.append(self.scale, alike[chosen])
 
-    def sweeps(self, count: int) -> None:
-        """Update all axes in turn by normal equations, until the error stalls or meets their round-off."""
-        before = math.inf
+    def sweeps(self, count: int) -> float:
+        """Update all axes in turn by normal equations, until the error stalls or meets their round-off.
+
+        Returns the relative error, to half of the digits.
+        """
+        square = before = math.inf
         for k in range(count):
             old = list(self.x), self.scale
             square = self._sweep()
             if square > (1 - 2 * STALLED) * before or square < NOISE * self.square:
-                return
-            before = self._leap(*old, square, (k + 1) ** (1 / 3)) if k >= FIRST_LEAP else square
+                break
+            before = square = self._leap(*old, square, (k + 1) ** (1 / 3)) if k >= FIRST_LEAP else square
+        return math.sqrt(square / self.square)
 
     def _leap(self, old: list[Array], old_scale: Array, square: float, length: float) -> float:
         """Go on in the direction of the last sweep if that is better, and return the squared error.
@@ -276,17 +282,16 @@ class _Fit:
         self.scale = np.linalg.norm(self.blocks[d] @ x, axis=0)
         self.x[d] = x / np.where(self.scale > 0, self.scale, 1.0)
 
-    def polish(self) -> bool:
-        """Update all axes in turn by QR, until the error stalls; False where that takes too long."""
+    def polish(self, tolerance: float, error: float) -> float:
+        """Update all axes in turn by QR, until the relative error meets the tolerance or stalls; return it."""
         work = 2.0 * len(self.x) * (self.rank + self.weights.size) ** 4
-        count = int(min(SWEEPS, POLISHING_WORK / work))
         before = math.inf
-        for _ in range(count):
-            error = self._polishing_sweep()
-            if error > (1 - STALLED) * before or error < ROUND_OFF * math.sqrt(self.square):
+        for _ in range(int(min(POLISHING_SWEEPS, POLISHING_WORK / work))):
+            error = self._polishing_sweep() / math.sqrt(self.square)
+            if error > (1 - STALLED_POLISHING) * before or error < max(0.9 * tolerance, ROUND_OFF):
                 break
             before = error
-        return count > 0
+        return error
 
     def _polishing_sweep(self) -> float:
         """Update all axes once and return the error."""
