@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import signal
+import threading
 from typing import Any
 
 import numpy as np
@@ -336,3 +338,21 @@ def test_a_saved_solution_tells_where_it_came_from(tmp_path: Any) -> None:
     assert metadata["status"] == "converged"
     assert metadata["solver"]["seed"] == 5
     assert metadata["error_estimate"] == answer.error_estimate.algebraic
+
+
+def test_ctrl_c_ends_a_long_sweep() -> None:
+    """The signal arrives while the compiled core works; it is looked for between axes."""
+    axes = box(4, 300, s=4)
+    a, b, c, d = (sympy.sympify(axis) for axis in axes)
+    u = it.unknown("u", *axes)
+    problem = it.Problem(
+        strong=-it.div((1 + a * b + b * c + c * d) * it.grad(u)) - exp(a) * sin(9 * b) * c - 1,
+        conditions=[u.on("boundary") == 0],
+    )
+    timer = threading.Timer(1.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    answer = it.solve(problem, rank=150)
+    timer.join()
+    assert answer.status == "interrupted"
+    assert 0 < answer.modes < 150
+    assert answer.seconds < 60
