@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -98,8 +98,21 @@ def main(cases: Sequence[Case], description: str, arguments: Sequence[str] | Non
     chosen = [
         case for case in cases if (case.name in options.case if options.case else case.quick or not options.quick)
     ]
-    lines = [run(case, 1 if options.quick else options.repeat) for case in chosen]
-    return int(any(line["rejected"] for line in lines))
+    repeat = 1 if options.quick else options.repeat
+    return print_lines((run(case, repeat) for case in chosen), options.output)
+
+
+def print_lines(lines: Iterable[dict[str, Any]], output: Path | None) -> int:
+    """Print each line as soon as it is there, append it to the file `output`, and return 1 if any was rejected."""
+    rejected = 0
+    for line in lines:
+        text = as_json(line)
+        print(text, flush=True)
+        if output is not None:
+            with output.open("a", encoding="utf-8") as file:
+                file.write(text + "\n")
+        rejected |= int(line["rejected"] is not None)
+    return rejected
 
 
 def argument_parser(description: str, names: Sequence[str]) -> argparse.ArgumentParser:
@@ -110,6 +123,7 @@ def argument_parser(description: str, names: Sequence[str]) -> argparse.Argument
     parser.add_argument(
         "--repeat", type=_positive, default=5, metavar="N", help="repeats, of which the median is reported"
     )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="append the lines to a file, too")
     return parser
 
 
@@ -121,7 +135,7 @@ def _positive(text: str) -> int:
 
 
 def run(case: Case, repeat: int) -> dict[str, Any]:
-    """Solve a case `repeat` times from cold caches, check the answer, print its line and return it."""
+    """Solve a case `repeat` times from cold caches, check the answer and return its line."""
     setups: list[float] = []
     solves: list[float] = []
     cpu: list[float] = []
@@ -136,8 +150,8 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
     model = answer.model
     error = float(model.error(problem.exact))
     sampled = None if case.sampler is None else sampled_error(problem, model, case.sampler)
-    rejected = reason_to_reject(error, case.error, sampled)
-    line = {
+    rejected = reason_to_reject(answer.status, error, case.error, sampled)
+    return {
         "case": case.name,
         "error": error,
         "error_at_most": case.error,
@@ -156,13 +170,12 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
         "repeats": len(solves),
         "threads": 1,
         "peak_rss_gb": significant(peak[0] / 1e9),
+        "load": load(),
         "status": answer.status,
         "rejected": rejected,
         **case.fields,
         **environment(),
     }
-    emit(line)
-    return line
 
 
 def _solve(problem: it.Problem, arguments: dict[str, Any]) -> tuple[Any, float]:
@@ -171,10 +184,10 @@ def _solve(problem: it.Problem, arguments: dict[str, Any]) -> tuple[Any, float]:
     return answer, time.process_time() - begin
 
 
-def emit(line: dict[str, Any]) -> None:
-    """Print one JSON line; numbers that JSON lacks become null."""
+def as_json(line: dict[str, Any]) -> str:
+    """Return one JSON line; numbers that JSON lacks become null."""
     clean = {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in line.items()}
-    print(json.dumps(clean, allow_nan=False), flush=True)
+    return json.dumps(clean, allow_nan=False)
 
 
 def timed(action: Callable[[], Any]) -> tuple[float, Any]:
@@ -214,8 +227,10 @@ def exact_values(problem: it.Problem, points: Array) -> Array:
     return np.asarray(function(*points.T), dtype=np.float64)
 
 
-def reason_to_reject(error: float, limit: float, sampled: float | None) -> str | None:
+def reason_to_reject(status: str, error: float, limit: float, sampled: float | None = None) -> str | None:
     """Say why an answer is wrong; None for a right one."""
+    if status in ("diverged", "interrupted"):
+        return f"the solver {'diverged' if status == 'diverged' else 'was interrupted'}"
     if not error <= limit:
         return f"the error {error:.2e} exceeds {limit:.0e}"
     # Sampling is uncertain by a few per cent, more where an error sits in few elements; round-off has its own floor.
@@ -240,6 +255,13 @@ def peak_memory() -> Iterator[list[int]]:
     with contextlib.suppress(OSError):
         lines = Path("/proc/self/status").read_text().splitlines()
         peak[0] = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+def load() -> float | None:
+    """Return how many programs wanted a core in the last minute, this one included; None where that is not told."""
+    with contextlib.suppress(OSError, AttributeError):
+        return significant(os.getloadavg()[0], 3)
+    return None
 
 
 @lru_cache(maxsize=1)
@@ -270,7 +292,15 @@ def commit() -> str | None:
         head = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=True
         )
-        changes = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+        # Results and documents change no figure.
+        watched = ["*.py", "*.cpp", "*.hpp", "CMakeLists.txt", "pyproject.toml"]
+        changes = subprocess.run(
+            ["git", "status", "--porcelain", "--", *(f":/{pattern}" for pattern in watched)],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.stdout.strip() + ("+" if changes.stdout.strip() else "")

@@ -326,3 +326,13 @@ def test_many_coupled_axes_do_not_overflow() -> None:
     answer = it.solve(problem, tolerance=1e-9)
     assert answer.status == "converged"
     assert np.isfinite(functools.reduce(max, (float(f.abs().max()) for f in answer.model.factors)))
+
+
+def test_a_saved_solution_tells_where_it_came_from(tmp_path: Any) -> None:
+    axes = box(2, 8)
+    answer = it.solve(poisson(axes, product_of_sines(axes)), tolerance=1e-6, seed=5)
+    answer.model.save(tmp_path / "u.inntd")
+    metadata = it.load(tmp_path / "u.inntd").metadata
+    assert metadata["status"] == "converged"
+    assert metadata["solver"]["seed"] == 5
+    assert metadata["error_estimate"] == answer.error_estimate.algebraic

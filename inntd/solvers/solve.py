@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from inntd import _checks
+from inntd._version import __version__
 from inntd.models import CPModel
 from inntd.models.result import Answer, ErrorEstimate, Step
 from inntd.problems import Problem
@@ -97,6 +98,7 @@ def solve(
         notes.append("only natural or periodic boundaries: the solution is fixed by a zero mean")
     if outcome.repaired:
         notes.append(f"{outcome.repaired} block systems were indefinite and solved by elimination")
+    model.metadata |= _provenance(outcome, plan)
     seconds = time.perf_counter() - begin
     return Answer(
         model,
@@ -133,6 +135,15 @@ def _model(system: DiscreteSystem, outcome: Outcome) -> CPModel:
     if factors[0].shape[1] == 0:
         factors = [np.zeros((axis.size, 1)) for axis in system.axes]
     return CPModel.from_factors(system.axes, factors)
+
+
+def _provenance(outcome: Outcome, plan: Plan) -> dict[str, Any]:
+    """What a saved model tells about its origin; an infinite estimate has no place in JSON."""
+    return {
+        "solver": {"method": "alternating" if plan.updates else "greedy", "seed": plan.seed, "version": __version__},
+        "status": outcome.status,
+        "error_estimate": outcome.estimate if np.isfinite(outcome.estimate) else None,
+    }
 
 
 def _without_mean(model: CPModel) -> CPModel:

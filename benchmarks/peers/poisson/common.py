@@ -149,7 +149,7 @@ def relative_error(inner: Sequence[Array], axis: Axis1D) -> float:
 
 
 def compare(case: harness.Case, repeat: int, peer: str, peers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Solve a case with inntd, and print one line with the peer's figures and the ratio of the times beside it.
+    """Solve a case with inntd, and return a line with the peer's figures and the ratio of the times beside it.
 
     Parameters
     ----------
@@ -157,37 +157,40 @@ def compare(case: harness.Case, repeat: int, peer: str, peers: Sequence[dict[str
         Error, seconds and settings of the peer's runs; the fastest that meets the case's figure counts, or the most
         accurate if none does.
     """
-    errors, seconds = [], []
+    errors, seconds, statuses = [], [], []
     for _ in range(repeat):
         harness.forget()
         problem = case.build()
         time, answer = harness.timed(lambda problem=problem: it.solve(problem, **case.solve, threads=1, progress=False))
         seconds.append(time)
         errors.append(float(answer.model.error(problem.exact)))
+        statuses.append(answer.status)
     good = [run for run in peers if run["error"] <= case.error]
     best = min(good, key=lambda run: run["seconds"]) if good else min(peers, key=lambda run: run["error"])
     ours = statistics.median(seconds)
-    right = max(errors) <= case.error
-    line = {
+    reasons = [harness.reason_to_reject(*pair, case.error) for pair in zip(statuses, errors, strict=True)]
+    rejected = next((reason for reason in reasons if reason), None)
+    return {
         "case": case.name,
         "peer": peer,
         "error": max(errors),
         "error_at_most": case.error,
-        "seconds": harness.significant(ours) if right else None,
+        "seconds": harness.significant(ours) if rejected is None else None,
         "modes": answer.modes,
         "parameters": sum(factor.numel() for factor in answer.model.factors),
         "peer_error": best["error"],
         "peer_seconds": harness.significant(best["seconds"]),
         "peer_settings": best["settings"],
         # How many times as long the peer takes; a peer that misses the figure is faster or slower for less.
-        "ratio": harness.significant(best["seconds"] / ours, 3) if right else None,
+        "ratio": harness.significant(best["seconds"] / ours, 3) if rejected is None else None,
         "peer_meets_figure": bool(good),
         "repeats": repeat,
         "threads": 1,
+        "load": harness.load(),
+        "status": statuses[-1],
+        "rejected": rejected,
         **harness.environment(),
     }
-    harness.emit(line)
-    return line
 
 
 def main(
@@ -197,9 +200,10 @@ def main(
     cases = [case for case in s1.CASES if case.fields["dimension"] in dimensions]
     options = harness.argument_parser(description, [case.name for case in cases]).parse_args()
     if importlib.util.find_spec(package) is None:
-        harness.emit({"case": None, "status": f"skipped: {package} is not installed, see benchmarks/README.md"})
+        skipped = {"case": None, "status": f"skipped: {package} is not installed, see benchmarks/README.md"}
+        print(harness.as_json(skipped))
         return 0
     wanted = options.case or [case.name for case in cases if case.quick or not options.quick]
     repeat = 1 if options.quick else options.repeat
-    lines = [compare(case, repeat, *peer(case, repeat)) for case in cases if case.name in wanted]
-    return int(any(line["seconds"] is None for line in lines))
+    chosen = (case for case in cases if case.name in wanted)
+    return harness.print_lines((compare(case, repeat, *peer(case, repeat)) for case in chosen), options.output)

@@ -1,0 +1,97 @@
+"""The benchmark scripts run, check their answers and print the promised lines. No time is asserted."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import inntd
+
+ROOT = Path(__file__).resolve().parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+KEYS = {"case", "error", "modes", "parameters", "seconds", "rejected", "threads", "commit", "machine", "date"}
+QUICK = {
+    "s1": {"s1-unit-2", "s1-long-2", "s1-long-2-s8"},
+    "s2": {"s2-unit-2-s3", "s2-unit-5-s3", "s2-unit-10-s4", "s2-thousand"},
+    "s3": {"s3-k1"},
+}
+
+
+def run(*arguments: str | Path, status: int = 0) -> list[dict[str, Any]]:
+    # The package that these tests import, be it installed or the source tree with its core.
+    path = [str(Path(inntd.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return [json.loads(line, parse_constant=pytest.fail) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("name", sorted(QUICK))
+def test_the_experiments_print_checked_lines(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / "lines.jsonl"
+    lines = run(BENCHMARKS / "paper" / f"{name}.py", "--quick", "--output", copy)
+    assert {line["case"] for line in lines} == QUICK[name]
+    for line in lines:
+        assert line.keys() >= KEYS | {"estimate", "setup_seconds"}
+        assert 0 < line["error"] <= line["error_at_most"]
+        assert line["error_sampled"] == pytest.approx(line["error"], rel=1)
+        assert line["seconds"] > 0
+        assert line["threads"] == 1
+        assert (line["status"], line["rejected"]) == ("converged", None)
+    assert [json.loads(line) for line in copy.read_text().splitlines()] == lines
+
+
+@pytest.mark.parametrize(("script", "package"), [("scikit_fem", "skfem"), ("amen", "torchtt")])
+def test_the_peers_solve_the_same_case(script: str, package: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    (line,) = run(BENCHMARKS / "peers" / "poisson" / f"{script}.py", "--case", "s1-unit-2", "--repeat", "1")
+    assert line.keys() >= KEYS | {"peer", "peer_error", "peer_seconds", "ratio"}
+    assert max(line["error"], line["peer_error"]) <= line["error_at_most"]
+    assert math.isclose(line["ratio"], line["peer_seconds"] / line["seconds"], rel_tol=0.02)
+
+
+def test_stating_a_problem_is_timed() -> None:
+    lines = run(BENCHMARKS / "setup_seconds.py", "--quick")
+    assert [line["case"] for line in lines] == ["setup-s1-2", "setup-s1-5", "setup-s2-2", "setup-s2-5"]
+    assert all(line["setup_seconds"] > 0 and line["rejected"] is None for line in lines)
+
+
+# Runs cases of S1 as `harness.main` does, but with other limits.
+SPOILED = """
+import dataclasses, math, sys
+sys.path[:0] = sys.argv[1:]
+import harness, s1
+case = s1.CASES[0]
+spoiled = [
+    dataclasses.replace(case, name="inaccurate", error=1e-15),
+    dataclasses.replace(case, name="unconfirmed", sampler=lambda *a: (1e-3 * harness.uniform(*a)[0], 1.0)),
+    dataclasses.replace(case, name="right"),
+]
+status = harness.main(spoiled, "", ["--repeat", "1"])
+assert harness.reason_to_reject("diverged", 0.0, 1.0) and harness.reason_to_reject("converged", math.nan, 1.0)
+sys.exit(status)
+"""
+
+
+def test_a_wrong_answer_has_no_time() -> None:
+    inaccurate, unconfirmed, right = run("-c", SPOILED, BENCHMARKS, BENCHMARKS / "paper", status=1)
+    assert inaccurate["seconds"] is inaccurate["seconds_cpu"] is unconfirmed["seconds"] is None
+    assert "exceeds 1e-15" in inaccurate["rejected"]
+    assert "not confirmed by random points" in unconfirmed["rejected"]
+    assert right["seconds"] > 0
+    assert right["rejected"] is None
