@@ -143,7 +143,7 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
         while len(solves) < repeat and sum(solves) + sum(setups) < LONGEST:
             forget()
             setup, problem = timed(case.build)
-            seconds, (answer, busy) = timed(lambda problem=problem: _solve(problem, case.solve))
+            seconds, busy, answer = clocked(lambda problem=problem: solve(problem, case))
             cpu.append(busy)
             setups.append(setup)
             solves.append(seconds)
@@ -178,10 +178,9 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
     }
 
 
-def _solve(problem: it.Problem, arguments: dict[str, Any]) -> tuple[Any, float]:
-    begin = time.process_time()
-    answer = it.solve(problem, **arguments, threads=1, progress=False)
-    return answer, time.process_time() - begin
+def solve(problem: it.Problem, case: Case) -> it.Answer[it.CPModel]:
+    """Solve a case's problem as it asks, on one thread."""
+    return it.solve(problem, **case.solve, threads=1, progress=False)
 
 
 def as_json(line: dict[str, Any]) -> str:
@@ -192,10 +191,16 @@ def as_json(line: dict[str, Any]) -> str:
 
 def timed(action: Callable[[], Any]) -> tuple[float, Any]:
     """Return the wall time of a call and its result; garbage is collected before, not within."""
+    seconds, _, result = clocked(action)
+    return seconds, result
+
+
+def clocked(action: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Return the wall time of a call, its CPU time and its result."""
     gc.collect()
-    begin = time.perf_counter()
+    begin, busy = time.perf_counter(), time.process_time()
     result = action()
-    return time.perf_counter() - begin, result
+    return time.perf_counter() - begin, time.process_time() - busy, result
 
 
 def forget() -> None:

@@ -154,15 +154,16 @@ def compare(case: harness.Case, repeat: int, peer: str, peers: Sequence[dict[str
     Parameters
     ----------
     peers
-        Error, seconds and settings of the peer's runs; the fastest that meets the case's figure counts, or the most
-        accurate if none does.
+        Error, wall and CPU seconds, and settings of the peer's runs; the fastest that meets the case's figure counts,
+        or the most accurate if none does.
     """
-    errors, seconds, statuses = [], [], []
+    errors, seconds, cpu, statuses = [], [], [], []
     for _ in range(repeat):
         harness.forget()
         problem = case.build()
-        time, answer = harness.timed(lambda problem=problem: it.solve(problem, **case.solve, threads=1, progress=False))
+        time, busy, answer = harness.clocked(lambda problem=problem: harness.solve(problem, case))
         seconds.append(time)
+        cpu.append(busy)
         errors.append(float(answer.model.error(problem.exact)))
         statuses.append(answer.status)
     good = [run for run in peers if run["error"] <= case.error]
@@ -176,13 +177,16 @@ def compare(case: harness.Case, repeat: int, peer: str, peers: Sequence[dict[str
         "error": max(errors),
         "error_at_most": case.error,
         "seconds": harness.significant(ours) if rejected is None else None,
+        "seconds_cpu": harness.significant(statistics.median(cpu)) if rejected is None else None,
         "modes": answer.modes,
         "parameters": sum(factor.numel() for factor in answer.model.factors),
         "peer_error": best["error"],
         "peer_seconds": harness.significant(best["seconds"]),
+        "peer_seconds_cpu": harness.significant(best["seconds_cpu"]),
         "peer_settings": best["settings"],
         # How many times as long the peer takes; a peer that misses the figure is faster or slower for less.
         "ratio": harness.significant(best["seconds"] / ours, 3) if rejected is None else None,
+        "ratio_cpu": harness.significant(best["seconds_cpu"] / statistics.median(cpu), 3) if rejected is None else None,
         "peer_meets_figure": bool(good),
         "repeats": repeat,
         "threads": 1,
