@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import signal
+import threading
 from typing import Any
 
 import numpy as np
@@ -336,3 +338,51 @@ def test_a_saved_solution_tells_where_it_came_from(tmp_path: Any) -> None:
     assert metadata["status"] == "converged"
     assert metadata["solver"]["seed"] == 5
     assert metadata["error_estimate"] == answer.error_estimate.algebraic
+
+
+def test_ctrl_c_ends_a_long_sweep() -> None:
+    """The signal arrives while the compiled core works; it is looked for between axes."""
+    axes = box(4, 300, s=4)
+    a, b, c, d = (sympy.sympify(axis) for axis in axes)
+    u = it.unknown("u", *axes)
+    problem = it.Problem(
+        strong=-it.div((1 + a * b + b * c + c * d) * it.grad(u)) - exp(a) * sin(9 * b) * c - 1,
+        conditions=[u.on("boundary") == 0],
+    )
+    timer = threading.Timer(1.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    answer = it.solve(problem, rank=150)
+    timer.join()
+    assert answer.status == "interrupted"
+    assert 0 < answer.modes < 150
+    assert answer.seconds < 60
+
+
+@pytest.mark.parametrize(("start", "length"), [(0.0, 1e-6), (0.0, 1e8), (1e3, 1.0)])
+def test_the_unit_of_length_does_not_matter(start: float, length: float) -> None:
+    axes = tuple(it.Axis(f"x[{i}]", start, start + length, elements=24) for i in range(1, 4))
+    a, b, c = ((sympy.sympify(axis) - start) / length for axis in axes)
+    problem = poisson(axes, sin(pi * a) * b + sin(2 * b) * c + 1)
+    assert true_error(it.solve(problem, tolerance=1e-9), problem) < 1e-8
+
+
+def test_no_source_and_no_boundary_values_give_zero() -> None:
+    axes = box(3, 6)
+    u = it.unknown("u", *axes)
+    answer = it.solve(it.Problem(strong=-it.laplacian(u), conditions=[u.on("boundary") == 0]))
+    assert answer.status == "converged"
+    assert float(answer.model.norm()) == 0.0
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_values_near_the_ends_of_float64(scale: float) -> None:
+    axes = box(2, 16)
+    problem = poisson(axes, scale * sin(axes[0]._sympy_()) * cos(axes[1]._sympy_()))
+    assert true_error(it.solve(problem, tolerance=1e-9), problem) < 1e-8
+
+
+def test_one_axis() -> None:
+    axes = box(1, 16)
+    problem = poisson(axes, sin(axes[0]._sympy_()))
+    answer = it.solve(problem, tolerance=1e-9)
+    assert true_error(answer, problem) < 1e-9

@@ -454,11 +454,14 @@ bool Alternating::update_axis(int axis, int begin, SweepReport& report) {
   return true;
 }
 
-SweepReport Alternating::sweep(int begin) {
+SweepReport Alternating::sweep(int begin, const std::function<void()>& checkpoint) {
   SweepReport report;
   reserve(begin);
   start(begin);
-  for (int d = 0; d < axis_count() && !report.failed; ++d) report.failed = !update_axis(d, begin, report);
+  for (int d = 0; d < axis_count() && !report.failed; ++d) {
+    report.failed = !update_axis(d, begin, report);
+    checkpoint();
+  }
   report.change = std::sqrt(report.change);
   return report;
 }

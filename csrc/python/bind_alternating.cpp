@@ -1,6 +1,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <chrono>
 #include <memory>
 
 #include "bindings.hpp"
@@ -28,6 +29,19 @@ std::vector<const double*> pointers(const std::vector<Tensor<const double>>& col
   std::vector<const double*> result;
   for (const Tensor<const double>& column : columns) result.push_back(column.data);
   return result;
+}
+
+// A sweep over long axes may take seconds: Ctrl-C is looked for between axes, at most every tenth of a second.
+SweepReport sweep(Alternating& solver, int begin) {
+  using Clock = std::chrono::steady_clock;
+  auto looked = Clock::now();
+  const py::gil_scoped_release release;
+  return solver.sweep(begin, [&looked] {
+    if (Clock::now() - looked < std::chrono::milliseconds(100)) return;
+    looked = Clock::now();
+    const py::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  });
 }
 
 py::array_t<double> copy_factor(const Alternating& solver, int axis) {
@@ -77,7 +91,7 @@ void bind_alternating(py::module_& module) {
           },
           py::arg("columns"), py::arg("amplitudes"))
       .def("norm", &Alternating::norm)
-      .def("sweep", &Alternating::sweep, py::arg("begin") = 0, py::call_guard<py::gil_scoped_release>())
+      .def("sweep", &sweep, py::arg("begin") = 0)
       .def("factor", &copy_factor, py::arg("axis"))
       .def_property_readonly("amplitudes", [](const Alternating& solver) {
         return py::array_t<double>(static_cast<py::ssize_t>(solver.amplitudes().size()), solver.amplitudes().data());

@@ -61,13 +61,14 @@ def assemble(problem: Problem) -> DiscreteSystem:
     coefficients = np.array([term.coefficient for term in problem.operator])
     lifting = lift(problem)
     sources, source_terms = _sources(problem)
-    images, image_terms = _images(matrices, terms, lifting)
+    images, sizes, image_terms = _images(matrices, terms, lifting)
     offsets = np.array([columns.shape[1] for columns in sources], dtype=np.int32)
     vectors = [np.hstack(pair) for pair in zip(sources, images, strict=True)]
     load_terms = np.concatenate([source_terms, image_terms + offsets])
     lifted = np.array([coefficient for coefficient, _ in lifting.terms])
     factors = np.concatenate([[term.coefficient for term in problem.load], -np.outer(coefficients, lifted).ravel()])
-    reduced = _reduce_load(vectors, load_terms, factors, lifting.free)
+    round_off = [np.append(np.zeros(own.shape[1]), size) for own, size in zip(sources, sizes, strict=True)]
+    reduced = _reduce_load(vectors, round_off, load_terms, factors, lifting.free)
     return DiscreteSystem(problem.axes, lifting.free, matrices, terms, coefficients, *reduced, lifting)
 
 
@@ -107,30 +108,44 @@ def _load_vector(axis: Axis, form: LoadForm) -> Vector:
 
 def _images(
     matrices: list[list[BandedMatrix]], terms: npt.NDArray[np.int32], lifting: Lifting
-) -> tuple[list[Vector], npt.NDArray[np.int32]]:
-    """Every matrix times every nodal vector of the lifting, and the products that the lifted load consists of."""
+) -> tuple[list[Vector], list[Vector], npt.NDArray[np.int32]]:
+    """Every matrix times every nodal vector of the lifting, their round-off, and the products of the lifted load."""
     images = [
         np.hstack([matrix @ vectors for matrix in own]) for own, vectors in zip(matrices, lifting.vectors, strict=True)
+    ]
+    round_off = [
+        np.concatenate([1e-14 * _row_sum(matrix) * np.linalg.norm(vectors, axis=0) for matrix in own])
+        for own, vectors in zip(matrices, lifting.vectors, strict=True)
     ]
     nodal = np.array([place for _, place in lifting.terms], dtype=np.int32).reshape(-1, len(matrices))
     counts = np.array([vectors.shape[1] for vectors in lifting.vectors], dtype=np.int32)
     places = terms[:, None, :] * counts + nodal[None, :, :]
-    return images, places.reshape(-1, len(matrices))
+    return images, round_off, places.reshape(-1, len(matrices))
+
+
+def _row_sum(matrix: BandedMatrix) -> float:
+    """Largest sum of absolute values in a row: the maximum norm of the matrix."""
+    return float(np.abs(matrix.band).sum(axis=1).max())
 
 
 def _reduce_load(
-    vectors: list[Vector], terms: npt.NDArray[np.int32], factors: Vector, free: tuple[slice, ...]
+    vectors: list[Vector],
+    round_off: list[Vector],
+    terms: npt.NDArray[np.int32],
+    factors: Vector,
+    free: tuple[slice, ...],
 ) -> tuple[list[Vector], npt.NDArray[np.int32], Vector, Vector]:
     """Normalise the vectors on the free nodes, drop terms that vanish there and add up equal ones.
 
-    Two vectors count as equal, and one as zero, when they agree to round-off of the largest vector of the axis.
+    A vector counts as zero when its norm is below the round-off of the product that made it; the axes' lengths set
+    the scale of each vector, so vectors are never compared with one another's size.
     """
     signs, logs = np.sign(factors), np.full(len(factors), -np.inf)
     logs[factors != 0] = np.log(np.abs(factors[factors != 0]))
     terms = terms.copy()
     reduced = []
     for d, columns in enumerate(vectors):
-        kept, index, scale = _distinct(columns[free[d]])
+        kept, index, scale = _distinct(columns[free[d]], round_off[d])
         alive = index[terms[:, d]] >= 0
         terms, signs, logs = terms[alive], signs[alive], logs[alive]
         logs = logs + np.log(np.abs(scale[terms[:, d]]))
@@ -142,13 +157,13 @@ def _reduce_load(
     return reduced, *_add_equal(terms, signs, logs)
 
 
-def _distinct(columns: Vector) -> tuple[Vector, npt.NDArray[np.intp], Vector]:
+def _distinct(columns: Vector, round_off: Vector) -> tuple[Vector, npt.NDArray[np.intp], Vector]:
     """Return unit columns without repetition, each given column's place among them (-1: zero) and its factor."""
     norms = np.linalg.norm(columns, axis=0)
     index, scale = np.full(columns.shape[1], -1), np.ones(columns.shape[1])
     kept: list[Vector] = []
     for k, norm in enumerate(norms):
-        if not norm > 1e-14 * norms.max():
+        if not norm > round_off[k]:
             continue
         unit = columns[:, k] / norm
         for j, other in enumerate(kept):

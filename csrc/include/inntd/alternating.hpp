@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "inntd/dense.hpp"
@@ -57,8 +58,9 @@ class Alternating {
   void assign(const std::vector<const double*>& columns, const double* amplitudes, int count);
   // L2 norm of the sum of all modes, from products of Gram matrices.
   double norm() const;
-  // Updates modes begin..rank-1 axis by axis, once; the others stay frozen.
-  SweepReport sweep(int begin);
+  // Updates modes begin..rank-1 axis by axis, once; the others stay frozen. `checkpoint` is called between axes, where
+  // the modes are consistent, and may throw to end the sweep.
+  SweepReport sweep(int begin, const std::function<void()>& checkpoint = [] {});
 
  private:
   struct Step;
