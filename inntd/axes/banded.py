@@ -138,7 +138,11 @@ class BandedMatrix:
 
     def toarray(self) -> Array:
         """Return the matrix as a dense array."""
-        dense: Array = self.tosparse().toarray()
+        n, b = self.shape[0], self.half_bandwidth
+        rows, columns = np.broadcast_arrays(np.arange(n)[:, None], np.arange(n)[:, None] + np.arange(-b, b + 1))
+        inside = np.ones_like(columns, dtype=bool) if self.periodic else (columns >= 0) & (columns < n)
+        dense = np.zeros((n, n))
+        np.add.at(dense, (rows[inside], columns[inside] % n), self.band[inside])
         return dense
 
     def restrict(self, keep: npt.NDArray[np.bool_]) -> BandedMatrix:
