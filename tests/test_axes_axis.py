@@ -250,3 +250,8 @@ def test_a_million_elements_take_little_memory():
     index, values = axis.tabulate([0.0, 0.123456789, 1.0])
     assert index.max() == 1_000_000
     np.testing.assert_allclose(values.sum(axis=1), 1.0, atol=1e-14)
+
+
+def test_a_mesh_beyond_memory_is_refused_before_it_is_made() -> None:
+    with pytest.raises(ValueError, match=r"axis 'x': elements must be at most 100,000,000, got 300,000,000.*36 GB"):
+        it.Axis("x", 0, 1, elements=300_000_000)

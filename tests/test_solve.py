@@ -386,3 +386,32 @@ def test_one_axis() -> None:
     problem = poisson(axes, sin(axes[0]._sympy_()))
     answer = it.solve(problem, tolerance=1e-9)
     assert true_error(answer, problem) < 1e-9
+
+
+def test_everything_fixed_gives_the_boundary_values() -> None:
+    x, y = it.Axis("x", 0, 1, elements=1), it.Axis("y", 0, 1, elements=5)
+    u = it.unknown("u", x, y)
+    exact = 1 + x._sympy_() * 2
+    answer = it.solve(it.Problem(strong=-it.laplacian(u), conditions=[u.on("boundary") == exact]))
+    assert answer.status == "converged"
+    assert answer.modes == 0
+    np.testing.assert_allclose(np.asarray(answer.model.grid(x=[0, 0.5, 1], y=[0.3])), [[1], [2], [3]], atol=1e-12)
+
+
+def test_boundary_values_that_vanish_only_up_to_round_off() -> None:
+    """sin(pi) is 1.2e-16 in float64: that contradicts no zero on the face beside it."""
+    x, y = it.Axis("x", 0, 1, elements=20), it.Axis("y", 0, 1, elements=20)
+    a, b = x._sympy_(), y._sympy_()
+    exact = sin(pi * a) * sympy.sinh(pi * b)
+    u = it.unknown("u", x, y)
+    conditions = [u.on(x, y.start) == 0, u.on(y.end) == sin(pi * a) * sympy.sinh(pi)]
+    problem = it.Problem(strong=-it.laplacian(u), conditions=conditions, exact=exact)
+    assert true_error(it.solve(problem, tolerance=1e-8), problem) < 1e-7
+
+
+def test_advection_without_any_prescribed_value_is_refused() -> None:
+    x, y = (it.Axis(name, 0, 1, elements=8, periodic=name == "y") for name in "xy")
+    u = it.unknown("u", x, y)
+    problem = it.Problem(strong=-it.laplacian(u) + it.diff(u, x) - cos(pi * x._sympy_()), conditions=[])
+    with pytest.raises(ValueError, match="first-order terms along 'x'"):
+        it.solve(problem)

@@ -14,6 +14,9 @@ from inntd import _checks
 
 Array = npt.NDArray[np.float64]
 
+# A mesh of so many elements takes tens of gigabytes when it is assembled: a slip of the keyboard, most likely.
+LARGEST_MESH = 100_000_000
+
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
@@ -108,6 +111,11 @@ def _made_nodes(label: str, start: Any, stop: Any, elements: Any, grading: Any) 
         raise ValueError(f"{label}: elements (the number of elements) or nodes must be given")
     a, b = _checks.finite_float(f"{label}: start", start), _checks.finite_float(f"{label}: stop", stop)
     n = _checks.positive_int(f"{label}: elements", elements)
+    if n > LARGEST_MESH:
+        raise ValueError(
+            f"{label}: elements must be at most {LARGEST_MESH:,}, got {n:,}: each 1-D matrix alone would take "
+            f"{n * 120 / 1e9:.0f} GB at s=3"
+        )
     if not a < b:
         raise ValueError(f"{label}: start must lie below stop, got start={a} and stop={b}")
     if not np.isfinite(b - a):

@@ -115,7 +115,11 @@ def readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the rows of a table, name and value, for what :func:`summarise` returned."""
     estimate = summary["error_estimate"]
     total = "not finite" if estimate["total"] is None else f"{estimate['total']:.1e}"
-    parts = [f"{name} {estimate[name]:.1e}" for name in ("algebraic", "discretisation") if estimate[name] is not None]
+    parts = [
+        f"{name} {'not computed' if estimate[name] is None else format(estimate[name], '.1e')}"
+        for name in ("algebraic", "discretisation")
+        if estimate["total"] is not None
+    ]
     lifted = summary["rank"] - summary["modes"]
     rows = [
         ("problem", summary["title"] or "untitled"),

@@ -115,6 +115,9 @@ def solve_alternating(system: DiscreteSystem, plan: Plan, watch: Callable[[Step]
     Outcome
         Also when interrupted or not converged: the best modes so far and the reason.
     """
+    if any(free.stop <= free.start for free in system.free):
+        nothing = [np.zeros((max(0, free.stop - free.start), 0)) for free in system.free]
+        return Outcome(nothing, "converged", "the conditions fix every node: nothing to solve", 0.0, (), 0)
     state = start(system, plan)
     try:
         status, message = _run(state, plan, watch)
@@ -187,17 +190,24 @@ def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tupl
             best, best_modes = step.estimate, state.kept
         if since_best >= plan.patience:
             state.estimate, state.kept = best, best_modes
-            return "stagnated", _stagnation_advice(state, best)
+            return "stagnated", _stagnation_advice(state, best, plan)
     return _finish(state, plan)
 
 
-def _stagnation_advice(state: State, best: float) -> str:
+def _stagnation_advice(state: State, best: float, plan: Plan) -> str:
+    if plan.tolerance is not None and plan.tolerance <= FLOOR:
+        return f"a tolerance of {plan.tolerance:.0e} is below round-off: loosen tolerance to {10 * FLOOR:.0e} or more"
     if state.repaired:
         return (
             f"{state.repaired} indefinite block systems; the estimate stays near {best:.1e}: Galerkin with "
             "alternating updates does not suit indefinite operators (more modes or another method may help)"
         )
-    return f"the estimate stays near {best:.1e}: raise rank, loosen tolerance, or use fewer coupled axes"
+    if any(not coordinates.symmetric for coordinates in state.coordinates):
+        return (
+            f"the estimate stays near {best:.1e}, and the true error may be larger: first-order terms make the "
+            "operator nonsymmetric, and alternating updates bear that only while they are mild; refine the mesh"
+        )
+    return f"the estimate stays near {best:.1e}: loosen tolerance, or use fewer coupled axes"
 
 
 def _block_size(rank: int, plan: Plan) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from inntd.problems import Problem
 from inntd.solvers.operator import DiscreteSystem
 
 
-def constant_nullspace(problem: Problem, system: DiscreteSystem) -> bool:
+def constant_nullspace(system: DiscreteSystem) -> bool:
     """Say whether exactly the constants are undetermined; raise when more is, or when no solution exists.
 
     A term kills the constants when one of its 1-D matrices does on an axis without Dirichlet values.
@@ -35,7 +34,8 @@ def constant_nullspace(problem: Problem, system: DiscreteSystem) -> bool:
                 f"has no Dirichlet condition, so any function of {others} solves the homogeneous problem; add a "
                 f"condition on {axis.name}.start or {axis.name}.end"
             )
-    _check_balance(problem, system)
+    _check_symmetry(system)
+    _check_balance(system)
     return True
 
 
@@ -43,7 +43,17 @@ def _kills_constants(band: npt.NDArray[np.float64]) -> bool:
     return bool(np.abs(band.sum(axis=1)).max() <= 1e-10 * np.abs(band).sum(axis=1).max())
 
 
-def _check_balance(problem: Problem, system: DiscreteSystem) -> None:
+def _check_symmetry(system: DiscreteSystem) -> None:
+    """First-order terms change which sources have a solution: that is not found here, so it is refused."""
+    for axis, matrices in zip(system.axes, system.matrices, strict=True):
+        if not all(matrix.symmetric for matrix in matrices):
+            raise ValueError(
+                f"first-order terms along {axis.name!r} with natural or periodic boundaries everywhere leave the "
+                f"solution undetermined; prescribe values on a face, for instance on {axis.name}.start"
+            )
+
+
+def _check_balance(system: DiscreteSystem) -> None:
     """The load of a singular problem must vanish on the constants."""
     if len(system.load_logs) == 0:
         return

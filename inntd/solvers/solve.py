@@ -89,7 +89,7 @@ def solve(
     begin = time.perf_counter()
     with _Threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
-        singular = constant_nullspace(problem, system)
+        singular = constant_nullspace(system)
         outcome = solve_alternating(system, plan, bar.show)
     model = _model(system, outcome)
     notes = []
