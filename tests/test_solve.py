@@ -415,3 +415,14 @@ def test_advection_without_any_prescribed_value_is_refused() -> None:
     problem = it.Problem(strong=-it.laplacian(u) + it.diff(u, x) - cos(pi * x._sympy_()), conditions=[])
     with pytest.raises(ValueError, match="first-order terms along 'x'"):
         it.solve(problem)
+
+
+@pytest.mark.parametrize("elements", [10, 20])
+def test_resonance_is_reported(elements: int) -> None:
+    """2 pi^2 is an eigenvalue of the Laplacian on the unit square: there is no solution to converge to."""
+    x, y = (it.Axis(name, 0, 1, elements=elements) for name in "xy")
+    u = it.unknown("u", x, y)
+    problem = it.Problem(strong=-it.laplacian(u) - 2 * pi**2 * u - 1, conditions=[u.on(x, y) == 0])
+    answer = it.solve(problem)
+    assert answer.status == "diverged"
+    assert "singular" in answer.message

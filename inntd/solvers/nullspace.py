@@ -68,3 +68,24 @@ def _check_balance(system: DiscreteSystem) -> None:
             f"mean, but its integral is {abs(total.sum()) / size.sum():.1e} of that of its absolute value; "
             "subtract its mean, or prescribe values on a face"
         )
+
+
+def cancellation(system: DiscreteSystem, factors: list[npt.NDArray[np.float64]]) -> float:
+    """Return |a(u, u)| over the sum of its terms' sizes, for modes on the free nodes; 1 when all terms have one sign.
+
+    A solution that lies almost in the kernel of an indefinite operator makes its terms cancel: near zero the operator
+    is singular, or so close to it that the solution has few digits.
+    """
+    if (system.coefficients > 0).all() or (system.coefficients < 0).all() or factors[0].shape[1] == 0:
+        return 1.0
+    products = np.repeat(system.coefficients[:, None, None], factors[0].shape[1], axis=1) + np.zeros(
+        factors[0].shape[1]
+    )
+    for d, (axis, free, factor) in enumerate(zip(system.axes, system.free, factors, strict=True)):
+        full = np.zeros((axis.size, factor.shape[1]))
+        full[free] = factor / max(float(np.abs(factor).max()), 1e-300)
+        grams = np.stack([full.T @ (matrix @ full) for matrix in system.matrices[d]])
+        products = products * grams[system.terms[:, d]]
+    parts = products.sum(axis=(1, 2))
+    size = float(np.abs(parts).sum())
+    return abs(float(parts.sum())) / size if size > 0 else 1.0

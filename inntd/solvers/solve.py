@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,13 +17,15 @@ from inntd.models import CPModel
 from inntd.models.result import Answer, ErrorEstimate, Step
 from inntd.problems import Problem
 from inntd.solvers.alternating import Outcome, Plan, solve_alternating
-from inntd.solvers.nullspace import constant_nullspace
+from inntd.solvers.nullspace import cancellation, constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, assemble
 
 Method = Literal["auto", "alternating", "greedy"]
 
 DEFAULT_TOLERANCE = 1e-6
 DEFAULT_LARGEST_RANK = 200
+# Operators whose terms cancel to less than this on the solution are reported as singular.
+SINGULAR = 1e-6
 
 
 def solve(
@@ -90,7 +93,7 @@ def solve(
     with _Threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
         singular = constant_nullspace(system)
-        outcome = solve_alternating(system, plan, bar.show)
+        outcome = _without_cancellation(system, solve_alternating(system, plan, bar.show))
     model = _model(system, outcome)
     notes = []
     if singular:
@@ -135,6 +138,18 @@ def _model(system: DiscreteSystem, outcome: Outcome) -> CPModel:
     if factors[0].shape[1] == 0:
         factors = [np.zeros((axis.size, 1)) for axis in system.axes]
     return CPModel.from_factors(system.axes, factors)
+
+
+def _without_cancellation(system: DiscreteSystem, outcome: Outcome) -> Outcome:
+    """A solution in the kernel of its operator is none, however settled it looks."""
+    left = cancellation(system, outcome.factors)
+    if left > SINGULAR or outcome.status == "interrupted":
+        return outcome
+    message = (
+        f"the operator is singular or nearly so: its terms cancel on the solution to {left:.0e} of their size; "
+        "change the coefficient of the negative term, or the conditions"
+    )
+    return replace(outcome, status="diverged", message=message)
 
 
 def _provenance(outcome: Outcome, plan: Plan) -> dict[str, Any]:
