@@ -1,4 +1,4 @@
-"""S6's heat equation for one (k, P): linear hexahedra by scikit-fem, and any tensor-product basis by diagonalisation."""
+"""S6 for one (k, P): linear hexahedra by scikit-fem, and any tensor-product basis by diagonalisation."""
 
 from __future__ import annotations
 
