@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,10 +11,14 @@ import torch
 from inntd import _checks
 from inntd.axes import Axis
 from inntd.models import functional
+from inntd.models.conversions import tucker_of_cp
 from inntd.models.cp_form import CPForm
-from inntd.models.factors import check_axes, check_factors, common_dtype, random_factors
+from inntd.models.factors import check_axes, check_factors, check_ranks, common_dtype, random_factors
 from inntd.models.rounding import round_factors
 from inntd.models.separated import SeparatedModel, check_rounding
+
+if TYPE_CHECKING:
+    from inntd.models.tucker import TuckerModel
 
 
 class CPModel(SeparatedModel):
@@ -142,6 +146,45 @@ class CPModel(SeparatedModel):
         return self._rounded(CPForm(self.axes, rounded.factors), rounded.error)
 
     # ------------------------------------------------------------------------------------------------- conversions
+
+    def to_tucker(self, *, rank: int | Sequence[int] | None = None, tolerance: float | None = None) -> TuckerModel:
+        """Return the model with a core tensor: exactly by default, in orthonormal functions of each axis.
+
+        Parameters
+        ----------
+        rank : int or sequence of D int, optional
+            Largest ranks; one number stands for all axes.
+        tolerance : float, optional
+            Largest relative L2 error: the lowest ranks that are found to keep it. Give this or `rank`, or neither.
+
+        Returns
+        -------
+        TuckerModel
+            Its ``rounding_error`` is the relative L2 distance to this model, measured to full precision.
+
+        Raises
+        ------
+        MemoryError
+            When the core does not fit, with its size in GB; with many modes on many axes the exact one is large.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> x, y = it.Axis("x", 0, 1, elements=8), it.Axis("y", 0, 2, elements=8)
+        >>> u = it.CPModel.from_factors([x, y], [x.nodes[:, None] ** [2, 1, 0], y.nodes[:, None] ** [0, 1, 1]])
+        >>> v = u.to_tucker()  # of x², x y and y
+        >>> v.rank, v.relative_distance(u) < 1e-14
+        ((3, 2), True)
+        """
+        from inntd.models.tucker import TuckerModel
+
+        if rank is not None or tolerance is not None:
+            tolerance = check_rounding(rank, tolerance)
+        ranks = None if rank is None else check_ranks(self.axes, rank)
+        rounded = tucker_of_cp(self._form(), ranks, tolerance)
+        model = TuckerModel._from_form(rounded.form, self.dtype).to(self.device)
+        model.metadata["rounding_error"] = rounded.error
+        return model
 
     def to_tensorly(self) -> Any:
         """Return the nodal values as a `tensorly.cp_tensor.CPTensor` of NumPy arrays, with weights one."""

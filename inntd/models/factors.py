@@ -68,6 +68,15 @@ def check_factors(axes: Sequence[Axis], factors: Sequence[Any], ranks: Sequence[
     return found
 
 
+def check_ranks(axes: Sequence[Axis], rank: Any) -> tuple[int, ...]:
+    """Return one rank per axis from an integer or a sequence of them."""
+    if not isinstance(rank, Sequence):
+        return (_checks.positive_int("rank", rank),) * len(axes)
+    if len(rank) != len(axes):
+        raise ValueError(f"rank must be one integer, or one per axis ({len(axes)}), got {len(rank)}")
+    return tuple(_checks.positive_int(f"rank of axis {a.name!r}", r) for a, r in zip(axes, rank, strict=True))
+
+
 def check_core(axes: Sequence[Axis], core: Any) -> torch.Tensor:
     """Return a copy of a core as a finite tensor with one index per axis."""
     tensor = _copied("core", core)

@@ -7,20 +7,24 @@ from typing import Any
 
 import torch
 
-from inntd import _checks
 from inntd.axes import Axis
 from inntd.models import tucker_functional as functional
+from inntd.models.conversions import cp_of_tucker
+from inntd.models.cp import CPModel
 from inntd.models.factored import as_array, parameter
 from inntd.models.factors import (
     check_axes,
+    check_comparable,
     check_core,
     check_factors,
     check_one_device,
+    check_ranks,
     common_dtype,
     random_tucker,
 )
-from inntd.models.separated import SeparatedModel
+from inntd.models.separated import SeparatedModel, check_rounding
 from inntd.models.tucker_form import TuckerForm, refuse_core
+from inntd.models.tucker_rounding import round_tucker
 
 MOST_AXES = 32  # indices of a NumPy array
 
@@ -144,7 +148,119 @@ class TuckerModel(SeparatedModel):
         """The ranks r_1, …, r_D: how many functions each axis has."""
         return tuple(self.core.shape)
 
+    def round(self, *, rank: int | Sequence[int] | None = None, tolerance: float | None = None) -> TuckerModel:
+        """Return a model of lower ranks close to this one in L2, and say how close.
+
+        Parameters
+        ----------
+        rank : int or sequence of D int, optional
+            Largest ranks; one number stands for all axes.
+        tolerance : float, optional
+            Largest relative L2 error, above 0. The lowest ranks that are found to keep it. Give this or `rank`.
+
+        Returns
+        -------
+        TuckerModel
+            Its factors are orthonormal functions, in the order of falling singular values; its ``rounding_error`` is
+            the relative L2 distance to this model, measured to full precision.
+
+        Notes
+        -----
+        A truncated higher-order singular value decomposition, improved by orthogonal iteration: see
+        `inntd.models.tucker_rounding`. The error is at most √D times the best one for the ranks, mostly close
+        to it.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> axes = [it.Axis(name, 0, 1, elements=8) for name in "xyz"]
+        >>> u = it.TuckerModel.from_factors(axes, [[[1.0]]], [axis.nodes[:, None] ** 2 for axis in axes])
+        >>> v = (u + 1 + u).round(tolerance=1e-12)
+        >>> v.rank, v.rounding_error < 1e-14, v.relative_distance(2 * u + 1) < 1e-14
+        ((2, 2, 2), True, True)
+        """
+        tolerance = check_rounding(rank, tolerance)
+        ranks = None if rank is None else check_ranks(self.axes, rank)
+        rounded = round_tucker(self._form(), ranks, tolerance)
+        return self._rounded(rounded.form, rounded.error)
+
+    # ------------------------------------------------------------------------------------------------- conversions
+
+    def to_cp(self, *, rank: int | None = None, tolerance: float | None = None) -> CPModel:
+        """Return the model as a sum of products: exactly by default, with one mode per fibre of the core.
+
+        Parameters
+        ----------
+        rank : int, optional
+            Largest number of modes: the exact ones are rounded, see `CPModel.round`.
+        tolerance : float, optional
+            Largest relative L2 error of that.
+
+        Returns
+        -------
+        CPModel
+            At most the product of all ranks but the largest modes; its ``rounding_error`` is the relative L2 distance
+            to this model where it was rounded.
+
+        Raises
+        ------
+        MemoryError
+            When the modes do not fit, with their size in GB.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> u = it.TuckerModel([it.Axis(name, 0, 1, elements=8) for name in "xyz"], [4, 2, 3])
+        >>> u.to_cp().rank, u.to_cp().relative_distance(u) < 1e-14
+        (6, True)
+        """
+        exact = CPModel._from_form(cp_of_tucker(self._form()), self.dtype).to(self.device)
+        return exact if rank is None and tolerance is None else exact.round(rank=rank, tolerance=tolerance)
+
+    def to_tensorly(self) -> Any:
+        """Return core and nodal values as a `tensorly.tucker_tensor.TuckerTensor` of NumPy arrays.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> u = it.TuckerModel([it.Axis(name, 0, 1, elements=8) for name in "xyz"], [4, 2, 3])
+        >>> u.to_tensorly().rank
+        (4, 2, 3)
+        """
+        from tensorly.tucker_tensor import TuckerTensor
+
+        core, *factors = (part.detach().cpu().numpy().copy() for part in (self.core, *self.factors))
+        return TuckerTensor((core, factors))
+
+    @classmethod
+    def from_tensorly(cls, axes: Sequence[Axis], tucker: Any) -> TuckerModel:
+        """Return the model that interpolates the nodal values of a `tensorly.tucker_tensor.TuckerTensor`.
+
+        Parameters
+        ----------
+        axes : sequence of Axis
+            One per factor.
+        tucker : TuckerTensor, or pair of a core (r_1, ..., r_D) and factors (n_d, r_d)
+
+        Examples
+        --------
+        >>> import inntd as it, numpy as np, tensorly
+        >>> x, y = it.Axis("x", 0, 1, elements=8), it.Axis("y", 0, 1, elements=8)
+        >>> values = np.exp(-np.add.outer(x.nodes, y.nodes) ** 2)
+        >>> u = it.TuckerModel.from_tensorly([x, y], tensorly.decomposition.tucker(values, rank=[5, 5]))
+        >>> round(u.at(x=0.5, y=0.25), 4), round(float(np.exp(-0.75**2)), 4)
+        (0.5698, 0.5698)
+        """
+        core, factors = tucker
+        return cls.from_factors(axes, core, list(factors))
+
     # ---------------------------------------------------------------------------------------------------- internals
+
+    def _operand(self, other: Any) -> TuckerModel | None:
+        if isinstance(other, CPModel):
+            check_comparable(self.axes, other.axes, same_mesh=True)
+            return other.to_tucker()
+        return super()._operand(other)
 
     def _form(self) -> TuckerForm:
         return TuckerForm(self.axes, self._arrays(), as_array(self.core))
@@ -164,15 +280,6 @@ class TuckerModel(SeparatedModel):
 
     def _grid_bytes(self, sizes: Sequence[int]) -> int:
         return functional.grid_bytes(self.rank, sizes, self.dtype.itemsize)
-
-
-def check_ranks(axes: Sequence[Axis], rank: Any) -> tuple[int, ...]:
-    """Return one rank per axis from an integer or a sequence of them."""
-    if not isinstance(rank, Sequence):
-        return (_checks.positive_int("rank", rank),) * len(axes)
-    if len(rank) != len(axes):
-        raise ValueError(f"rank must be one integer, or one per axis ({len(axes)}), got {len(rank)}")
-    return tuple(_checks.positive_int(f"rank of axis {a.name!r}", r) for a, r in zip(axes, rank, strict=True))
 
 
 def _check_count(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:

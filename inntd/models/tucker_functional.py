@@ -101,9 +101,9 @@ def _behind(matrix: Tensor, rows: Sequence[Tensor]) -> list[Tensor]:
     """Return the core contracted with all rows (K, r_e), e >= d: tensors (K, r_1 ··· r_{d-1}) for d = 1..D."""
     found = [rows[-1] @ matrix.T]
     for row in reversed(rows[:-1]):
-        rank = row.shape[1]
-        left = found[-1].shape[1] // rank
-        found.append((found[-1].unflatten(1, (left, rank)) @ row.unsqueeze(-1)).squeeze(-1))
+        count, rank = row.shape
+        block = found[-1].reshape(count, found[-1].shape[1] // rank, rank)
+        found.append((block @ row.unsqueeze(-1)).squeeze(-1))
     return found[::-1]
 
 
@@ -115,7 +115,7 @@ def _composed_jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: T
     gradient, second = [points] * len(order), [points] * len(order)
     for place, (d, f) in enumerate(zip(order, functions, strict=True)):
         if place + 1 < len(order):
-            after = behind[place + 1].unflatten(1, (before.shape[1], f[0].shape[1]))
+            after = behind[place + 1].reshape(*before.shape, f[0].shape[1])
             slope = (before.unsqueeze(-2) @ after).squeeze(-2)  # (K, r_d), by which the value depends on row d
         else:
             slope = before @ matrix
