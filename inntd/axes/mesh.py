@@ -42,9 +42,9 @@ class Mesh:
         """Return the number of nodes that patches may use on each element; effectively unlimited where they wrap."""
         return np.repeat(*self._segments())
 
-    def shortest_segment(self) -> int:
-        """Return the smallest of the numbers of nodes between neighbouring breaks or ends."""
-        return int(self._segments()[0].min())
+    def longest_segment(self) -> int:
+        """Return the largest of the numbers of nodes between neighbouring breaks or ends."""
+        return int(self._segments()[0].max())
 
     def _segments(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Nodes that a patch may use, and elements, of each run of elements that share the former."""

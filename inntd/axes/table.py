@@ -55,25 +55,21 @@ def _build(label: str, mesh: Mesh, basis: Basis) -> core.BasisTable:
 
 
 def _check_fit(label: str, mesh: Mesh, patches: Patches) -> None:
-    """Raise unless the patches of both nodes of every element fit between the breaks or ends around it."""
-    if not patches.shifted and not mesh.periodic:
+    """Raise unless the largest patch fits on the mesh; between breaks the core shortens patches by itself."""
+    if mesh.breaks or not (patches.shifted or mesh.periodic):
         return
-    nodes = mesh.segment_sizes()
-    left = patches.s[: mesh.elements]
-    right = np.append(patches.s, patches.s[0])[1 : mesh.elements + 1] if mesh.periodic else patches.s[1:]
-    needed = 2 * np.maximum(left, right) + 1
-    wrong = np.flatnonzero(needed > nodes)
-    if wrong.size:
-        e = int(wrong[0])
-        s, room = int(needed[e] - 1) // 2, int(nodes[e])
-        part = f"the part between breaks around {mesh.nodes[e]}" if mesh.breaks else "the mesh"
-        closing = " (one element more is needed to close the circle)" if mesh.periodic and not mesh.breaks else ""
-        largest = (room - 1) // 2
-        basis = f"s={largest}" if largest > 0 else "basis=LinearBasis()"
-        raise ValueError(
-            f"{label}: s={s} is too large for the mesh: its patches need {2 * s + 1} nodes, and {part} has "
-            f"{room}{closing}: use {basis}, or more elements"
-        )
+    s, room = int(patches.s.max()), mesh.longest_segment()
+    if 2 * s + 1 <= room:
+        return
+    if mesh.periodic:
+        need, kind, has = 2 * s + 2, "elements on a periodic axis", mesh.elements
+    else:
+        need, kind, has = 2 * s + 1, "nodes", mesh.size
+    largest = (room - 1) // 2
+    remedy = f"use s={largest}, or more elements" if largest > 0 else "use basis=LinearBasis(), or more elements"
+    if s == 0:
+        remedy = "use more elements"
+    raise ValueError(f"{label}: s={s} is too large for the mesh: its patches need {need} {kind}, got {has}: {remedy}")
 
 
 def _build_discrete(size: int) -> core.BasisTable:
