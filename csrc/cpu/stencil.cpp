@@ -185,9 +185,8 @@ class Builder {
     }
     // Nodes alone, between two breaks: no kernel is needed, nor has it a scale.
     const bool alone = element.patches[0].count == 1 && element.patches[1].count == 1;
-    ElementBasis basis = alone || patches_.kernel == PatchKernel::lagrange
-                             ? lagrange_element(element)
-                             : radial_element(element, patches_.kernel);
+    ElementBasis basis = alone || patches_.kernel == PatchKernel::lagrange ? lagrange_element(element)
+                                                                           : radial_element(element, patches_.kernel);
     const Index first_kind = static_cast<Index>(kinds_.size());
     for (PieceBasis& piece : basis.pieces) {
       kinds_.push_back({std::move(piece), element.positions.size(), static_cast<int>(shape.skipped)});

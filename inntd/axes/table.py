@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 
 import numpy as np
 
 from inntd._kernels import core
 from inntd.axes._cache import BoundedCache
 from inntd.axes.basis import Basis, Patches
+from inntd.axes.grading import bounded_sizes, is_bounded
 from inntd.axes.mesh import Mesh
 
 _tables: BoundedCache[core.BasisTable] = BoundedCache(
@@ -40,6 +42,7 @@ def _build(label: str, mesh: Mesh, basis: Basis) -> core.BasisTable:
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from None
     _check_fit(label, mesh, patches)
+    patches = _shorten(mesh, basis, patches)
     breaks = np.array(mesh.breaks, dtype=np.int64)
     table, condition, node, lost = core.build_stencil(
         mesh.nodes, patches.s, patches.p, patches.a, patches.kernel, patches.shifted, mesh.periodic, breaks
@@ -70,6 +73,14 @@ def _check_fit(label: str, mesh: Mesh, patches: Patches) -> None:
     if s == 0:
         remedy = "use more elements"
     raise ValueError(f"{label}: s={s} is too large for the mesh: its patches need {need} {kind}, got {has}: {remedy}")
+
+
+def _shorten(mesh: Mesh, basis: Basis, patches: Patches) -> Patches:
+    """Shorten Lagrange patches where the mesh is graded too strongly, unless their sizes were given one by one."""
+    if not is_bounded(basis):
+        return patches
+    sizes, node, _ = bounded_sizes(mesh, patches.s)
+    return patches if node < 0 else replace(patches, s=sizes, p=2 * sizes)
 
 
 def _build_discrete(size: int) -> core.BasisTable:
