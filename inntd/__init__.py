@@ -3,7 +3,7 @@
 from inntd._checks import StabilityWarning
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
-from inntd.models import CPModel, load
+from inntd.models import CPModel, TuckerModel, load
 from inntd.problems import (
     Problem,
     diff,
@@ -28,6 +28,7 @@ __all__ = [
     "LinearBasis",
     "Problem",
     "StabilityWarning",
+    "TuckerModel",
     "__version__",
     "diff",
     "div",
