@@ -2,7 +2,7 @@
 
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
-from inntd.models import CPModel, load
+from inntd.models import CPModel, TuckerModel, load
 from inntd.problems import (
     Problem,
     diff,
@@ -26,6 +26,7 @@ __all__ = [
     "ErrorEstimate",
     "LinearBasis",
     "Problem",
+    "TuckerModel",
     "__version__",
     "diff",
     "div",

@@ -149,7 +149,7 @@ void Alternating::reserve(int begin) {
   old_.resize(n * active);
   image_.resize(n * rank_);
   gathered_.resize(loads * active);
-  matrix_work_.resize(6 * square + 4 * static_cast<std::size_t>(active) * active + 4 * active);
+  matrix_work_.resize((matrices + 6) * square + 4 * static_cast<std::size_t>(active) * active + 4 * active);
   lane_work_.resize((static_cast<std::size_t>(active) * active + active) * batch_lanes);
   if (banded_work_.size() < banded_size) banded_work_.resize(banded_size);
   failed_.resize(n);

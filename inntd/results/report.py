@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from inntd.models import CPModel
+from inntd.models import CPModel, SeparatedModel
 from inntd.models.result import Answer
 from inntd.problems import Problem
 
@@ -98,7 +98,7 @@ def error_against_exact(problem: Problem, model: CPModel) -> tuple[float | None,
     return float(np.linalg.norm(values - exact) / np.linalg.norm(exact)), f"{SAMPLES:,} random points"
 
 
-def parameter_count(model: CPModel) -> int:
+def parameter_count(model: SeparatedModel) -> int:
     """Return how many numbers the model has.
 
     Examples
