@@ -70,6 +70,9 @@ class Case:
         Whether ``--quick`` runs it.
     sampler
         Draws the points of the independent check of the error; None where no sampling resolves the solution.
+    measure
+        Takes the problem and the model, returns `error` and further entries of the line; by default the relative L2
+        error against the problem's exact solution.
     fields
         Further entries of the line.
     """
@@ -81,11 +84,17 @@ class Case:
     seconds: float | None = None
     quick: bool = False
     sampler: Sampler | None = uniform
+    measure: Callable[[it.Problem, Any], dict[str, Any]] | None = None
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-def main(cases: Sequence[Case], description: str, arguments: Sequence[str] | None = None) -> int:
-    """Run the chosen cases and print a JSON line for each; 1 if an answer was wrong.
+def main(
+    cases: Sequence[Case],
+    description: str,
+    arguments: Sequence[str] | None = None,
+    run: Callable[[Case, int], dict[str, Any]] | None = None,
+) -> int:
+    """Run the chosen cases, by `run` if given, and print a JSON line for each; 1 if an answer was wrong.
 
     Raises
     ------
@@ -99,7 +108,8 @@ def main(cases: Sequence[Case], description: str, arguments: Sequence[str] | Non
         case for case in cases if (case.name in options.case if options.case else case.quick or not options.quick)
     ]
     repeat = 1 if options.quick else options.repeat
-    return print_lines((run(case, repeat) for case in chosen), options.output)
+    action = run or run_case
+    return print_lines((action(case, repeat) for case in chosen), options.output)
 
 
 def print_lines(lines: Iterable[dict[str, Any]], output: Path | None) -> int:
@@ -134,7 +144,7 @@ def _positive(text: str) -> int:
     return number
 
 
-def run(case: Case, repeat: int) -> dict[str, Any]:
+def run_case(case: Case, repeat: int) -> dict[str, Any]:
     """Solve a case `repeat` times from cold caches, check the answer and return its line."""
     setups: list[float] = []
     solves: list[float] = []
@@ -148,7 +158,8 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
             setups.append(setup)
             solves.append(seconds)
     model = answer.model
-    error = float(model.error(problem.exact))
+    measured = {"error": float(model.error(problem.exact))} if case.measure is None else case.measure(problem, model)
+    error = measured["error"]
     sampled = None if case.sampler is None else sampled_error(problem, model, case.sampler)
     rejected = reason_to_reject(answer.status, error, case.error, sampled)
     return {
@@ -159,7 +170,7 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
         "estimate": answer.error_estimate.total,
         "modes": answer.modes,
         "model_modes": model.rank,
-        "parameters": sum(factor.numel() for factor in model.factors),
+        "parameters": sum(values.numel() for values in model.parameters()),
         # A wrong answer has no time.
         "seconds": None if rejected else significant(statistics.median(solves)),
         "seconds_at_most": case.seconds,
@@ -174,11 +185,12 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
         "status": answer.status,
         "rejected": rejected,
         **case.fields,
+        **{name: value for name, value in measured.items() if name != "error"},
         **environment(),
     }
 
 
-def solve(problem: it.Problem, case: Case) -> it.Answer[it.CPModel]:
+def solve(problem: it.Problem, case: Case) -> it.Answer[Any]:
     """Solve a case's problem as it asks, on one thread."""
     return it.solve(problem, **case.solve, threads=1, progress=False)
 

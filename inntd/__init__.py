@@ -1,8 +1,9 @@
 """Interpolating Neural Network - Tensor Decomposition: solve, train and invert in many dimensions."""
 
+from inntd._checks import StabilityWarning
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
-from inntd.models import CPModel, load
+from inntd.models import CPModel, TuckerModel, load
 from inntd.problems import (
     Problem,
     diff,
@@ -30,6 +31,8 @@ __all__ = [
     "ErrorEstimate",
     "LinearBasis",
     "Problem",
+    "StabilityWarning",
+    "TuckerModel",
     "__version__",
     "diff",
     "div",

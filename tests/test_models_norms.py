@@ -241,7 +241,7 @@ class TestModels:
 
     def test_comparison_is_refused_for_other_axes(self) -> None:
         u, _ = model_pair()
-        with pytest.raises(TypeError, match="other must be a CPModel, got float"):
+        with pytest.raises(TypeError, match="other must be a CPModel or a TuckerModel, got float"):
             u.distance(1.0)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=r"same axes in the same order, got \['x', 'y', 'c'\] and \['y', 'c'\]"):
             u.inner(u.at(x=0))

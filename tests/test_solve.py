@@ -306,7 +306,7 @@ def test_indefinite_helmholtz_is_never_silently_wrong() -> None:
         ({"rank": 2.5}, TypeError, "rank must be a positive integer, got 2.5"),
         ({"tolerance": -1e-3}, ValueError, "tolerance must be a positive finite number"),
         ({"tolerance": float("nan")}, ValueError, "tolerance must be a positive finite number"),
-        ({"method": "magic"}, ValueError, "method must be one of 'auto', 'alternating', 'greedy', got 'magic'"),
+        ({"method": "magic"}, ValueError, "method must be one of 'auto', 'alternating', .*got 'magic'"),
         ({"seed": -1}, ValueError, "seed must be an integer of at least 0, got -1"),
         ({"threads": 0}, ValueError, "threads must be a positive integer, got 0"),
     ],

@@ -10,9 +10,13 @@ import numpy as np
 
 from inntd.axes import Axis
 from inntd.axes.functions import Function
+from inntd.models.comparison import log_difference
+from inntd.models.cp_form import CPForm
 from inntd.models.doubled import Array
+from inntd.models.forms import Form
 from inntd.models.metric import Columns, block
 from inntd.models.norms import exp, log_norm
+from inntd.models.tucker_form import TuckerForm
 
 
 class Separated(Protocol):
@@ -29,7 +33,7 @@ class Separated(Protocol):
         ...
 
 
-def relative_error(axes: Sequence[Axis], factors: Sequence[Array], exact: Separated) -> float:
+def relative_error(form: Form, exact: Separated) -> float:
     r"""Return :math:`\\|u - u_{exact}\\| / \\|u_{exact}\\|` in L2 over all axes.
 
     Both are sampled at Gauss points of each axis, on cells that are halved where a function of `exact` is narrow, and
@@ -38,8 +42,7 @@ def relative_error(axes: Sequence[Axis], factors: Sequence[Array], exact: Separa
 
     Parameters
     ----------
-    axes : sequence of D Axis
-    factors : sequence of D arrays (n_d, M)
+    form : Form
     exact : Separated
         Its axes are matched by name; the model may have more.
 
@@ -49,14 +52,18 @@ def relative_error(axes: Sequence[Axis], factors: Sequence[Array], exact: Separa
         When the axes do not match, or `exact` vanishes (its relative error is then not defined).
     """
     coefficients = np.array([coefficient for coefficient, _ in exact.terms], dtype=np.float64)
-    modes = factors[0].shape[1]
     joint = [
         _joint_block(axis, factor, functions)
-        for axis, factor, functions in zip(axes, factors, _by_axis(axes, exact), strict=True)
+        for axis, factor, functions in zip(form.axes, form.factors, _by_axis(form.axes, exact), strict=True)
     ]
-    size = log_norm([matrix[:, modes:] for matrix in joint], coefficients) if coefficients.size else -math.inf
+    terms = [matrix[:, factor.shape[1] :] for matrix, factor in zip(joint, form.factors, strict=True)]
+    size = log_norm(terms, coefficients) if coefficients.size else -math.inf
     if size == -math.inf:
         raise ValueError("exact must not vanish: an error relative to zero is not defined; use model.norm()")
+    if isinstance(form, TuckerForm):
+        joint[0] = np.hstack([joint[0][:, : form.core.shape[0]], terms[0] * coefficients])
+        return exp(log_difference(form, CPForm(form.axes, terms), joint) - size)
+    modes = form.factors[0].shape[1]
     return exp(log_norm(joint, np.concatenate([np.ones(modes), -coefficients])) - size)
 
 

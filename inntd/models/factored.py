@@ -2,73 +2,47 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from inntd import _checks
 from inntd.axes import Axis
-from inntd.models.factors import check_axes, check_factors, random_factors
+from inntd.models.doubled import Array
+from inntd.models.factors import check_dtype
+from inntd.models.forms import Form
 
-DTYPES = (torch.float32, torch.float64)
 Model = TypeVar("Model", bound="Factored")
 
 
-class Factored(torch.nn.Module):
-    """Axes and factors, and how they are found; `CPModel` says what they mean."""
+class Factored(torch.nn.Module, ABC):
+    """Axes and factors, and how they are found; the models derived from it say what they mean."""
 
     axes: tuple[Axis, ...]
     factors: torch.nn.ParameterList
     metadata: dict[str, Any]
 
-    def __init__(
-        self,
-        axes: Sequence[Axis],
-        rank: int,
-        *,
-        factors: Sequence[Any] | None = None,
-        dtype: torch.dtype = torch.float64,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, axes: tuple[Axis, ...], factors: Sequence[torch.Tensor], dtype: torch.dtype) -> None:
         super().__init__()
-        self.axes = check_axes(axes)
-        rank = _checks.positive_int("rank", rank)
-        if dtype not in DTYPES:
-            raise TypeError(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
-        if factors is None:
-            factors = random_factors(self.axes, rank, seed)
-        given = check_factors(self.axes, factors, rank)
-        self.factors = torch.nn.ParameterList([torch.nn.Parameter(factor.to(dtype)) for factor in given])
+        self.axes = axes
+        self.factors = torch.nn.ParameterList([parameter(factor, dtype) for factor in factors])
         self.metadata = {}
 
-    @classmethod
-    def from_factors(
-        cls: type[Model], axes: Sequence[Axis], factors: Sequence[Any], *, dtype: torch.dtype | None = None
-    ) -> Model:
-        """Return a model with given nodal values of its modes, fixed until ``requires_grad_()``.
+    @abstractmethod
+    def _form(self) -> Form:
+        """Return the numbers of the model in float64, sharing memory where they are that already."""
 
-        Parameters
-        ----------
-        axes : sequence of D Axis
-        factors : sequence of D arrays or tensors (axis.size, M)
-            Copied.
-        dtype : torch.dtype, optional
-            By default float32 if all factors are, else float64.
-        """
-        axes = check_axes(axes)
-        given = check_factors(axes, factors, None)
-        if dtype is None:
-            dtype = torch.float32 if all(factor.dtype == torch.float32 for factor in given) else torch.float64
-        model = cls(axes, given[0].shape[1], factors=given, dtype=dtype)
-        return model.requires_grad_(False)
+    @classmethod
+    @abstractmethod
+    def _from_form(cls: type[Model], form: Any, dtype: torch.dtype) -> Model:
+        """Return a fixed model."""
 
     @property
-    def rank(self) -> int:
-        """The number of modes M."""
-        return int(self.factors[0].shape[1])
+    @abstractmethod
+    def rank(self) -> Any:
+        """How many functions there are per axis."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -85,9 +59,9 @@ class Factored(torch.nn.Module):
         shown = [_describe(axis) for axis in self.axes[:4]]
         shown += [f"… {len(self.axes) - 4} more"] if len(self.axes) > 4 else []
         place = "" if self.device.type == "cpu" else f", {self.device}"
-        count = sum(factor.numel() for factor in self.factors)
+        count = sum(numbers.numel() for numbers in self.parameters())
         kind = str(self.dtype).removeprefix("torch.")
-        trainable = ", trainable" if any(factor.requires_grad for factor in self.factors) else ""
+        trainable = ", trainable" if any(numbers.requires_grad for numbers in self.parameters()) else ""
         return f"rank={self.rank}, axes=({', '.join(shown)}), {count} parameters, {kind}{place}{trainable}"
 
     def __repr__(self) -> str:
@@ -100,17 +74,15 @@ class Factored(torch.nn.Module):
         factor: torch.Tensor = self.factors[0]
         return factor
 
-    def _array(self, axis: Axis) -> npt.NDArray[np.float64]:
-        factor: torch.Tensor = self.factors[self.axes.index(axis)]
-        array: npt.NDArray[np.float64] = factor.detach().cpu().numpy().astype(np.float64, copy=False)
-        return array
+    def _array(self, axis: Axis) -> Array:
+        return as_array(self.factors[self.axes.index(axis)])
 
-    def _arrays(self) -> list[npt.NDArray[np.float64]]:
-        return [self._array(axis) for axis in self.axes]
+    def _arrays(self) -> list[Array]:
+        return [as_array(factor) for factor in self.factors]
 
-    def _with(self: Model, axes: Sequence[Axis], factors: Sequence[npt.NDArray[np.float64]]) -> Model:
+    def _with(self: Model, form: Form) -> Model:
         """Return a fixed model of this dtype and device."""
-        return type(self).from_factors(axes, factors, dtype=self.dtype).to(self.device)
+        return type(self)._from_form(form, self.dtype).to(self.device)
 
     def _named(self, mapping: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[Axis, Any]:
         both = sorted(set(mapping or {}) & set(named))
@@ -130,6 +102,17 @@ class Factored(torch.nn.Module):
         if len(set(found)) < len(found):
             raise ValueError(f"each axis must be named once, got {', '.join(axis.name for axis in found)}")
         return found
+
+
+def parameter(numbers: torch.Tensor, dtype: torch.dtype) -> torch.nn.Parameter:
+    """Return numbers that can be trained."""
+    return torch.nn.Parameter(numbers.to(check_dtype(dtype)))
+
+
+def as_array(numbers: torch.Tensor) -> Array:
+    """Return numbers in float64, sharing memory where they are that already."""
+    array: Array = numbers.detach().cpu().numpy().astype(np.float64, copy=False)
+    return array
 
 
 def _describe(axis: Axis) -> str:

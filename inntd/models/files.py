@@ -5,15 +5,16 @@ A ``.inntd`` file is a safetensors file whose metadata has one entry, ``inntd``:
 ``format``, ``version``
     ``"inntd"`` and the version of this layout, 1.
 ``kind``
-    Which class of model: ``"cp"``.
+    Which class of model: ``"cp"`` or ``"tucker"``.
 ``software``
     The version of inntd that wrote it.
 ``model``
-    What that class needs besides tensors: for ``"cp"`` the axes.
+    What that class needs besides tensors: the axes.
 ``metadata``
     The model's own `metadata`: where it came from, the problem's text, an error estimate.
 
-Long lists of numbers in it (the nodes of an axis) are tensors of the file instead: ``{"tensor": name, "dtype": …}``.
+The tensors are those of the model's `state_dict`: ``factors.0``, ``factors.1``, …, and the ``core`` of a Tucker model.
+Long lists of numbers in the header (the nodes of an axis) are tensors too: ``{"tensor": name}`` stands for them.
 Numbers come back to the bit. A reader trusts nothing: sizes, names, types and shapes are checked before they are used.
 """
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +34,10 @@ import torch
 from inntd._version import __version__
 from inntd.axes import Axis
 from inntd.models.atomic import write_atomically
-from inntd.models.factored import DTYPES
+from inntd.models.factors import DTYPES
 
 if TYPE_CHECKING:
-    from inntd.models.cp import CPModel
+    from inntd.models.separated import SeparatedModel
 
 FORMAT, VERSION = "inntd", 1
 LARGEST_HEADER = 16 * 2**20
@@ -46,14 +47,18 @@ MOST_AXES = 10_000
 
 
 def save(
-    model: CPModel, path: str | os.PathLike[str], *, overwrite: bool = False, metadata: Mapping[str, Any] | None = None
+    model: SeparatedModel,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a model to a file; see `CPModel.save`."""
-    tensors = {f"factors.{d}": factor.detach().cpu().contiguous() for d, factor in enumerate(model.factors)}
+    """Write a model to a file; see the `save` of models."""
+    tensors = {name: numbers.detach().cpu().contiguous() for name, numbers in model.state_dict().items()}
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "kind": "cp",
+        "kind": model.file_kind,
         "software": __version__,
         "model": {"axes": [_packed(axis.to_dict(), f"axes.{d}", tensors) for d, axis in enumerate(model.axes)]},
         "metadata": {**model.metadata, **(metadata or {})},
@@ -69,7 +74,7 @@ def save(
     write_atomically(Path(path), safetensors.torch.save(tensors, metadata={FORMAT: header}), overwrite=overwrite)
 
 
-def load(path: str | os.PathLike[str]) -> CPModel:
+def load(path: str | os.PathLike[str]) -> SeparatedModel:
     """Read a model from a file written by its ``save``.
 
     Parameters
@@ -78,8 +83,8 @@ def load(path: str | os.PathLike[str]) -> CPModel:
 
     Returns
     -------
-    CPModel
-        Fixed, on the CPU, with factors to the bit and the file's `metadata`.
+    CPModel or TuckerModel
+        Fixed, on the CPU, with numbers to the bit and the file's `metadata`.
 
     Raises
     ------
@@ -159,23 +164,46 @@ def _checked_header(text: str) -> dict[str, Any]:
     return header
 
 
-def _model(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> CPModel:
+def _model(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> SeparatedModel:
     model = _KINDS[header["kind"]](header["model"], tensors)
     model.metadata = header["metadata"]
     return model
 
 
-def _cp_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> CPModel:
+def _cp_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> SeparatedModel:
     from inntd.models.cp import CPModel
 
+    axes, factors = _axes_and_factors(fields, tensors)
+    _check_dtypes(factors)
+    return CPModel.from_factors(axes, factors)
+
+
+def _tucker_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> SeparatedModel:
+    from inntd.models.tucker import TuckerModel
+
+    core = tensors.get("core")
+    if core is None:
+        raise _Malformed("its core is missing")
+    axes, factors = _axes_and_factors(fields, tensors)
+    _check_dtypes([core, *factors])
+    return TuckerModel.from_factors(axes, core, factors)
+
+
+def _axes_and_factors(
+    fields: dict[str, Any], tensors: dict[str, torch.Tensor]
+) -> tuple[list[Axis], list[torch.Tensor]]:
     described = fields["axes"]
     if not isinstance(described, list) or not 0 < len(described) <= MOST_AXES:
         raise _Malformed("its axes are no list")
     factors = [_factor(d, tensors) for d in range(len(described))]
-    if len({factor.dtype for factor in factors}) > 1 or factors[0].dtype not in DTYPES:
-        raise _Malformed(f"its factors have dtypes {', '.join(sorted({str(factor.dtype) for factor in factors}))}")
     axes = [_axis(_unpacked(entry, tensors), factor) for entry, factor in zip(described, factors, strict=True)]
-    return CPModel.from_factors(axes, factors)
+    return axes, factors
+
+
+def _check_dtypes(numbers: Sequence[torch.Tensor]) -> None:
+    found = {tensor.dtype for tensor in numbers}
+    if len(found) > 1 or not found <= set(DTYPES):
+        raise _Malformed(f"its factors have dtypes {', '.join(sorted(map(str, found)))}")
 
 
 def _factor(d: int, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -196,7 +224,10 @@ def _axis(fields: Any, factor: torch.Tensor) -> Axis:
     return Axis.from_dict(fields)
 
 
-_KINDS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], CPModel]] = {"cp": _cp_model}
+_KINDS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], SeparatedModel]] = {
+    "cp": _cp_model,
+    "tucker": _tucker_model,
+}
 
 
 def _packed(value: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:

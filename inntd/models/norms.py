@@ -140,3 +140,11 @@ def log_sum(logs: Sequence[float]) -> float:
 def exp(log: float) -> float:
     """Return the exponential, infinity where it overflows."""
     return math.exp(log) if log < 709.78 else (math.nan if math.isnan(log) else math.inf)
+
+
+def ldexp(value: float, exponent: int) -> float:
+    """Return value * 2^exponent, infinity where it overflows."""
+    try:
+        return math.ldexp(value, exponent)
+    except OverflowError:
+        return math.copysign(math.inf, value)

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from inntd.axes import Axis
-from inntd.models.algebra import blocks
+from inntd.models.comparison import blocks
+from inntd.models.cp_form import CPForm
 from inntd.models.doubled import Array
 from inntd.models.norms import exp, log_norm, normalised
 from inntd.models.sweep import absorb, suffixes
@@ -89,7 +90,7 @@ class Modes:
     @classmethod
     def of(cls, axes: Sequence[Axis], factors: Sequence[Array]) -> Modes | None:
         """Return the modes that are not zero; None when all are."""
-        unit, logs = normalised(blocks([axes], [factors]))
+        unit, logs = normalised(blocks([CPForm(tuple(axes), list(factors))]))
         sizes = logs.sum(axis=0)
         log = float(sizes.max())
         if log == -math.inf:
@@ -109,7 +110,7 @@ class Modes:
 
     def distance(self, other: Modes) -> float:
         """Return the relative distance to modes that are combinations of these on each axis."""
-        joint = blocks([self.axes, other.axes], [self.factors, other.factors])
+        joint = blocks([CPForm(modes.axes, modes.factors) for modes in (self, other)])
         weights = np.concatenate([self.weights, -other.weights * math.exp(other.log - self.log)])
         return exp(log_norm(joint, weights) - log_norm(self.blocks, self.weights))
 

@@ -88,7 +88,10 @@ class State:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Nodal factors on the free nodes (first axis carries the amplitudes) and how the run ended."""
+    """Nodal factors on the free nodes and how the run ended.
+
+    They are the modes of a CP model, or the bases of a Tucker model if there is a `core`.
+    """
 
     factors: list[Vector]
     status: Status
@@ -96,6 +99,8 @@ class Outcome:
     estimate: float
     history: tuple[Step, ...]
     repaired: int
+    core: Vector | None = None
+    notes: tuple[str, ...] = ()
 
 
 def solve_alternating(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], None] | None = None) -> Outcome:

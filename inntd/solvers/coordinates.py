@@ -91,7 +91,7 @@ def _coordinates(matrices: list[BandedMatrix]) -> AxisCoordinates:
         return AxisCoordinates(diagonals, True, True, basis, identity, mass)
     if mass.periodic:
         order = fold(n)
-        bands = _reordered_bands(matrices, order)
+        bands = reordered_bands(matrices, order)
         return AxisCoordinates(bands, False, symmetric, None, order, mass)
     widest = max(matrix.half_bandwidth for matrix in matrices)
     bands = [_widened(matrix, widest) for matrix in matrices]
@@ -112,7 +112,8 @@ def fold(n: int) -> npt.NDArray[np.intp]:
     return order
 
 
-def _reordered_bands(matrices: list[BandedMatrix], order: npt.NDArray[np.intp]) -> list[Vector]:
+def reordered_bands(matrices: list[BandedMatrix], order: npt.NDArray[np.intp]) -> list[Vector]:
+    """Return the matrices with rows and columns in the given order, as bands of one width."""
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     entries = [matrix.tosparse().tocoo() for matrix in matrices]

@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from inntd.solvers.operator import DiscreteSystem
 
+# Operators whose terms cancel to less than this on the solution are reported as singular.
+SINGULAR = 1e-6
+
 
 def constant_nullspace(system: DiscreteSystem, names: Sequence[str] = ()) -> bool:
     """Say whether exactly the constants are undetermined; raise when more is, or when no solution exists.
@@ -130,3 +133,13 @@ def cancellation(system: DiscreteSystem, factors: list[npt.NDArray[np.float64]])
     parts = products.sum(axis=(1, 2))
     size = float(np.abs(parts).sum())
     return abs(float(parts.sum())) / size if size > 0 else 1.0
+
+
+def singular_message(left: float) -> str | None:
+    """Return what to say about an operator whose terms cancel to `left` of their size; None when that is well."""
+    if left > SINGULAR:
+        return None
+    return (
+        f"the operator is singular or nearly so: its terms cancel on the solution to {left:.0e} of their size; "
+        "change the coefficient of the negative term, or the conditions"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -13,19 +13,27 @@ from tqdm import tqdm
 
 from inntd import _checks
 from inntd._version import __version__
-from inntd.models import CPModel
+from inntd.models import CPModel, TuckerModel
 from inntd.models.result import Answer, ErrorEstimate, Step
 from inntd.problems import Problem
-from inntd.solvers.alternating import Outcome, Plan, solve_alternating
-from inntd.solvers.nullspace import cancellation, constant_nullspace
+from inntd.solvers.alternating import Outcome, Plan
+from inntd.solvers.automatic import solve_automatic, solve_by_updates
+from inntd.solvers.direct import solve_direct
+from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, assemble
 
-Method = Literal["auto", "alternating", "greedy"]
+Method = Literal["auto", "alternating", "greedy", "direct"]
+Route = Callable[[DiscreteSystem, Plan, Callable[[Step], None] | None], Outcome]
+
+ROUTES: dict[str, Route] = {
+    "auto": solve_automatic,
+    "alternating": solve_by_updates,
+    "greedy": solve_by_updates,
+    "direct": solve_direct,
+}
 
 DEFAULT_TOLERANCE = 1e-6
 DEFAULT_LARGEST_RANK = 200
-# Operators whose terms cancel to less than this on the solution are reported as singular.
-SINGULAR = 1e-6
 
 
 def solve(
@@ -37,7 +45,7 @@ def solve(
     seed: int = 0,
     threads: int | None = None,
     progress: bool | None = None,
-) -> Answer[CPModel]:
+) -> Answer[CPModel | TuckerModel]:
     """Solve a linear problem without data, by Galerkin in separated (CP) form.
 
     Parameters
@@ -50,8 +58,10 @@ def solve(
         Relative L2 error over all axes at which to stop adding modes, judged by the change in the last growth step
         (default 1e-6 when no rank is given either).
     method
-        ``"alternating"`` (``"auto"`` today): greedy growth with updates of all modes. ``"greedy"``: the paper's
-        Algorithm 3 without updates, for comparison.
+        ``"alternating"``: greedy growth with updates of all modes. ``"greedy"``: the paper's Algorithm 3 without
+        updates, for comparison. ``"direct"``: all coefficients at once by diagonalising the axes, then the best modes;
+        for two axes, or a few short ones. ``"auto"``: alternating, and another route where it does not suit; a note
+        in the answer says why.
     seed
         Of the starting values; one seed gives the same bits on one machine.
     threads
@@ -94,22 +104,22 @@ def solve(
         system = assemble(problem)
         singular = constant_nullspace(system, problem.setting.names())
         _check_shared_faces(system, problem)
-        outcome = _without_cancellation(system, solve_alternating(system, plan, bar.show))
+        outcome = ROUTES[method](system, plan, bar.show)
     model = _model(system, outcome)
-    notes = []
+    notes = list(outcome.notes)
     if singular:
         model = _without_mean(model)
         notes.append("only natural or periodic boundaries: the solution is fixed by a zero mean")
     if outcome.repaired:
         notes.append(f"{outcome.repaired} block systems were indefinite and solved by elimination")
-    model.metadata |= _provenance(outcome, plan)
+    model.metadata |= _provenance(outcome, plan, method)
     seconds = time.perf_counter() - begin
     return Answer(
         model,
         outcome.status,
         outcome.message,
         ErrorEstimate(outcome.estimate),
-        outcome.factors[0].shape[1],
+        outcome.factors[0].shape[1] if outcome.core is None else max(outcome.core.shape),
         seconds,
         outcome.history,
         tuple(notes),
@@ -128,7 +138,7 @@ def _check_shared_faces(system: DiscreteSystem, problem: Problem) -> None:
 
 
 def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> Plan:
-    chosen = _checks.one_of("method", method, ("auto", "alternating", "greedy"))
+    chosen = _checks.one_of("method", method, tuple(ROUTES))
     if rank is not None:
         rank = _checks.positive_int("rank", rank)
     if tolerance is not None:
@@ -139,45 +149,44 @@ def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> 
     return Plan(tolerance, rank or DEFAULT_LARGEST_RANK, updates=chosen != "greedy", seed=seed)
 
 
-def _model(system: DiscreteSystem, outcome: Outcome) -> CPModel:
+def _model(system: DiscreteSystem, outcome: Outcome) -> CPModel | TuckerModel:
     """Put the modes on all nodes and add those of the lifted boundary values."""
     lifted = system.lifting.factors()
     factors = []
-    for d, (axis, free, inner) in enumerate(zip(system.axes, system.free, outcome.factors, strict=True)):
+    for axis, free, inner in zip(system.axes, system.free, outcome.factors, strict=True):
         full = np.zeros((axis.size, inner.shape[1]))
         full[free] = inner
-        factors.append(np.hstack([full, lifted[d]]) if lifted else full)
+        factors.append(full)
+    if outcome.core is not None:
+        model = TuckerModel.from_factors(system.axes, outcome.core, factors)
+        return model + _lifted_tucker(system) if lifted else model
+    if lifted:
+        factors = [np.hstack(pair) for pair in zip(factors, lifted, strict=True)]
     if factors[0].shape[1] == 0:
         factors = [np.zeros((axis.size, 1)) for axis in system.axes]
     return CPModel.from_factors(system.axes, factors)
 
 
-def _without_cancellation(system: DiscreteSystem, outcome: Outcome) -> Outcome:
-    """A solution in the kernel of its operator is none, however settled it looks."""
-    left = cancellation(system, outcome.factors)
-    if left > SINGULAR or outcome.status == "interrupted":
-        return outcome
-    message = (
-        f"the operator is singular or nearly so: its terms cancel on the solution to {left:.0e} of their size; "
-        "change the coefficient of the negative term, or the conditions"
-    )
-    return replace(outcome, status="diverged", message=message)
+def _lifted_tucker(system: DiscreteSystem) -> TuckerModel:
+    """Return the lifted boundary values with their distinct nodal vectors as columns."""
+    core = np.zeros([vectors.shape[1] for vectors in system.lifting.vectors])
+    for coefficient, place in system.lifting.terms:
+        core[place] += coefficient
+    return TuckerModel.from_factors(system.axes, core, system.lifting.vectors)
 
 
-def _provenance(outcome: Outcome, plan: Plan) -> dict[str, Any]:
+def _provenance(outcome: Outcome, plan: Plan, method: str) -> dict[str, Any]:
     """What a saved model tells about its origin; an infinite estimate has no place in JSON."""
     return {
-        "solver": {"method": "alternating" if plan.updates else "greedy", "seed": plan.seed, "version": __version__},
+        "solver": {"method": method, "seed": plan.seed, "version": __version__},
         "status": outcome.status,
         "error_estimate": outcome.estimate if np.isfinite(outcome.estimate) else None,
     }
 
 
-def _without_mean(model: CPModel) -> CPModel:
-    mean = float(model.mean(*model.axes))
-    constant = [np.full((axis.size, 1), 1.0) for axis in model.axes]
-    constant[0] *= -mean
-    return model + CPModel.from_factors(model.axes, constant)
+def _without_mean(model: CPModel | TuckerModel) -> CPModel | TuckerModel:
+    without: CPModel | TuckerModel = model - float(model.mean(*model.axes))
+    return without
 
 
 class _Threads:
