@@ -49,7 +49,7 @@ def on(*arguments: Any) -> sympy.Expr:
     >>> u, v = it.unknown("u", x), it.test_function()
     >>> g, h = 2, 5
     >>> it.dot(it.grad(u), it.grad(v)) - it.on(x.end, g * v) + it.on(x.start, h * (u - 20) * v)
-    dot(grad(u), grad(v)) - on(x.end, 2*v) + on(x.start, 5*(u - 20)*v)
+    dot(grad(u), grad(v)) - on(x.end, 2*v) + on(x.start, v*(5*u - 100))
     """
     if len(arguments) < 2:
         raise TypeError(f"on needs faces and an integrand, such as on(x.end, g * v), got {arguments!r}")
