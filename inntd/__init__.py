@@ -1,5 +1,6 @@
 """Interpolating Neural Network - Tensor Decomposition: solve, train and invert in many dimensions."""
 
+from inntd._checks import StabilityWarning
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
 from inntd.models import CPModel, TuckerModel, load
@@ -26,6 +27,7 @@ __all__ = [
     "ErrorEstimate",
     "LinearBasis",
     "Problem",
+    "StabilityWarning",
     "TuckerModel",
     "__version__",
     "diff",
