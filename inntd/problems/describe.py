@@ -26,6 +26,7 @@ def describe(problem: Problem) -> str:
         rows.append(("title", problem.title))
     rows.append(("unknown", f"{u}({', '.join(axis.name for axis in axes)})"))
     rows += _labelled("axes", [_shown_axis(axis) for axis in axes])
+    rows += _labelled("notes", problem.notes)
     if problem.is_strong:
         rows.append(("strong form", f"{shorten(problem.form, 2000)} = 0"))
     rows.append(("weak form", f"{shorten(problem.weak, 2000)} = 0"))
@@ -45,7 +46,17 @@ def _shown_axis(axis: Axis) -> str:
     notes = ["periodic"] if axis.periodic else []
     if axis.discrete:
         return ", ".join([f"{axis.name}: {axis.kind}, {len(axis.nodes)} discrete values", *notes])
-    return ", ".join([f"{axis.name}: {axis.kind}, {start:g} to {end:g}, {len(axis.nodes) - 1} elements", *notes])
+    return ", ".join(
+        [f"{axis.name}: {axis.kind}, {start:g} to {end:g}, {axis.elements} elements", *notes, *_shown_breaks(axis)]
+    )
+
+
+def _shown_breaks(axis: Axis) -> list[str]:
+    if len(axis.breaks) > 6:
+        return [f"{len(axis.breaks)} breaks"]
+    return (
+        [f"break{'s' * (len(axis.breaks) > 1)} at {' '.join(f'{at:g}' for at in axis.breaks)}"] if axis.breaks else []
+    )
 
 
 def _labelled(label: str, lines: Sequence[str]) -> list[tuple[str, str]]:
