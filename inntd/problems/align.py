@@ -90,7 +90,9 @@ def _jumps(axis: Axis, function: AxisFunction) -> list[float]:
     except ValueError:  # infinite beside a break
         return list(function.breaks)
     size = max(np.abs(before).max(), np.abs(after).max())
-    return [point for point, change in zip(function.breaks, np.abs(after - before), strict=True) if change > 1e-3 * size]
+    return [
+        point for point, change in zip(function.breaks, np.abs(after - before), strict=True) if change > 1e-3 * size
+    ]
 
 
 def _seam(axis: Axis, function: AxisFunction) -> tuple[float, ...]:
