@@ -1,5 +1,6 @@
 """Interpolating Neural Network - Tensor Decomposition: solve, train and invert in many dimensions."""
 
+from inntd._checks import StabilityWarning
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
 from inntd.models import CPModel, TuckerModel, load
@@ -10,10 +11,14 @@ from inntd.problems import (
     dot,
     dt,
     grad,
+    identity,
     indicator,
     inner,
     laplacian,
+    sym,
     test_function,
+    tr,
+    transpose,
     unknown,
 )
 from inntd.solvers import Answer, ErrorEstimate, solve
@@ -26,6 +31,7 @@ __all__ = [
     "ErrorEstimate",
     "LinearBasis",
     "Problem",
+    "StabilityWarning",
     "TuckerModel",
     "__version__",
     "diff",
@@ -33,11 +39,15 @@ __all__ = [
     "dot",
     "dt",
     "grad",
+    "identity",
     "indicator",
     "inner",
     "laplacian",
     "load",
     "solve",
+    "sym",
     "test_function",
+    "tr",
+    "transpose",
     "unknown",
 ]

@@ -12,6 +12,22 @@ import numpy.typing as npt
 Choice = TypeVar("Choice", bound=str)
 
 
+class StabilityWarning(UserWarning):
+    """What was stated is allowed, but likely unstable, or not what was meant; the message says where, and the remedy.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import inntd as it
+    >>> warnings.simplefilter("error", it.StabilityWarning)  # to have them raised
+    >>> it.Axis("x", 0, 1, elements=40, s=12)
+    Traceback (most recent call last):
+        ...
+    inntd._checks.StabilityWarning: axis 'x': patches of s=12 lose digits ...
+    >>> warnings.resetwarnings()
+    """
+
+
 def positive_int(name: str, value: object, *, minimum: int = 1, maximum: int | None = None) -> int:
     """Return `value` as an int of at least `minimum`."""
     expected = "a positive integer" if minimum == 1 and maximum is None else f"an integer of at least {minimum}"

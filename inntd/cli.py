@@ -21,7 +21,7 @@ import inntd
 from inntd import _kernels
 
 if TYPE_CHECKING:
-    from inntd.models import CPModel
+    from inntd.models import CPModel, TuckerModel
     from inntd.problems.toml import ProblemFile
 
 DONE, NOT_CONVERGED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
@@ -130,7 +130,7 @@ def _metadata(file: ProblemFile, summary: dict[str, Any]) -> dict[str, Any]:
     return {"problem": file.problem.describe(), **{name: summary[name] for name in told}}
 
 
-def _write(model: CPModel, folder: Path, metadata: dict[str, Any]) -> list[Path]:
+def _write(model: CPModel | TuckerModel, folder: Path, metadata: dict[str, Any]) -> list[Path]:
     """Write the solution and its pictures, each aside and then renamed; a folder made in vain is removed."""
     from inntd.results import save_pictures
 
@@ -153,7 +153,7 @@ def _info(options: argparse.Namespace) -> int:
     model = inntd.load(options.model)
     rows = [
         ("model", f"{type(model).__name__}, {options.model.stat().st_size:,} bytes"),
-        ("modes", f"{model.rank}"),
+        ("modes" if isinstance(model.rank, int) else "ranks", f"{model.rank}"),
         ("parameters", f"{parameter_count(model):,}"),
         ("dtype", str(model.factors[0].dtype).removeprefix("torch.")),
         ("L2 norm", f"{float(model.norm()):.6g}"),

@@ -32,7 +32,8 @@ def test_default_patch_shrinks_on_small_meshes_only_when_not_asked_for():
         it.LinearBasis(),
         *[it.CHiDeNNBasis(s=s) for s in (1, 1, 2, 2, 3)],
     ]
-    assert it.Axis("x", 0, 1, elements=20, breaks=[0.1]).basis == it.CHiDeNNBasis(s=1)
+    assert it.Axis("x", 0, 1, elements=20, breaks=[0.1]).basis == it.CHiDeNNBasis(s=3)
+    assert it.Axis("x", 0, 1, elements=4, breaks=[0.25]).basis == it.CHiDeNNBasis(s=1)
     assert it.Axis("x", 0, 1, elements=7, periodic=True).basis == it.CHiDeNNBasis(s=2)
     with pytest.raises(ValueError, match="s=3 is too large"):
         it.Axis("x", 0, 1, elements=5, s=3)
@@ -199,9 +200,15 @@ def test_interpolation_refuses_what_is_no_function_of_the_axis():
         ({"start": 0, "stop": 1, "elements": 10, "kind": "component"}, "use Axis.discrete"),
         ({"start": 0, "stop": 1, "elements": 5, "s": 3}, "s=3 is too large for the mesh: its patches need 7 nodes"),
         ({"start": 0, "stop": 1, "elements": 1, "s": 1}, r"use basis=LinearBasis\(\), or more elements"),
-        ({"start": 0, "stop": 1, "elements": 9, "breaks": [1 / 3], "s": 2}, "the part between breaks around 0.0 has 4"),
-        ({"start": 0, "stop": 1, "elements": 7, "periodic": True, "s": 3}, "one element more is needed to close"),
+        (
+            {"start": 0, "stop": 1, "elements": 7, "periodic": True, "s": 3},
+            "its patches need 8 elements on a periodic axis, got 7: use s=2, or more elements",
+        ),
         ({"start": 0, "stop": 1, "elements": 9, "s": 0}, "s must be an integer from 1 to 16, got 0"),
+        (
+            {"start": 0, "stop": 1, "elements": 1, "periodic": True},
+            "need 2 elements on a periodic axis, got 1: use more",
+        ),
         ({"start": 0, "stop": 1, "elements": 9, "s": [1, 2]}, r"s must be one value or one per basis function \(10\)"),
         ({"start": 0, "stop": 1, "elements": 9, "s": 2, "p": 3}, "p must be 2s = 4 with the Lagrange kernel"),
         ({"start": 0, "stop": 1, "elements": 9, "s": 2, "basis": it.LinearBasis()}, "give basis or s, not both"),

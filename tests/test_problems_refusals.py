@@ -55,7 +55,7 @@ FORMS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         "the unknown u cancels out",
     ),
-    "two unknowns": (lambda: it.Problem(weak=A + W * V), ValueError, "must contain one unknown, got u, w"),
+    "two unknowns": (lambda: it.Problem(weak=A + W * V), ValueError, "2 test functions, one per unknown, got v"),
     "two test functions": (
         lambda: it.Problem(weak=A + U * it.test_function("w")),
         ValueError,

@@ -202,3 +202,14 @@ def test_a_model_of_components_alone_has_no_slice(tmp_path: Path) -> None:
     assert [path.name for path in save_pictures(u, tmp_path)] == ["factors.png"]
     with pytest.raises(ValueError, match="not discrete"):
         plot_slice(u)
+
+
+def test_a_tucker_solution_is_summarised_and_drawn(tmp_path: Path) -> None:
+    axes = [it.Axis(name, 0, 1, elements=6, s=1) for name in "xyz"]
+    u = it.unknown("u", *axes)
+    problem = it.Problem(strong=-it.laplacian(u) - 1, conditions=[u.on(*axes) == 0])
+    answer = it.solve(problem, method="direct", tolerance=1e-2)
+    summary = summarise(problem, answer)
+    assert summary["rank"] == list(answer.model.rank)
+    assert dict(readable(summary))["modes"] == "Tucker ranks " + " x ".join(str(rank) for rank in answer.model.rank)
+    assert [path.name for path in save_pictures(answer.model, tmp_path)] == ["factors.png", "slice.png"]

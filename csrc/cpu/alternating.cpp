@@ -19,10 +19,16 @@ double diagonal_entry(const AxisSystem& axis, int matrix, std::int64_t i) {
   return axis.diagonal ? axis.matrices[matrix][i] : axis.matrices[matrix][i * (2 * b + 1) + b];
 }
 
-double trace(const double* a, int rows, int columns) {
-  double sum = 0.0;
-  for (int i = 0; i < std::min(rows, columns); ++i) sum += a[i * columns + i];
-  return sum;
+// Geometric mean of the smallest and the largest eigenvalue of a diagonal axis' second matrix against the first.
+double middle_of_spectrum(const AxisSystem& axis) {
+  if (!axis.diagonal || axis.matrices.size() != 2) return 0.0;
+  double low = INFINITY, high = 0.0;
+  for (std::int64_t i = 0; i < axis.n; ++i) {
+    const double value = std::abs(axis.matrices[1][i] / axis.matrices[0][i]);
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  return std::sqrt(std::max(low, 1e-6 * high) * high);
 }
 
 }  // namespace
@@ -38,6 +44,7 @@ Alternating::Alternating(SeparatedSystem system) : system_(std::move(system)), f
       }
     }
     averages_.push_back(std::move(averages));
+    middle_.push_back(middle_of_spectrum(axis));
   }
 }
 
@@ -53,7 +60,7 @@ void Alternating::apply(int axis, int matrix, int columns, const double* x, doub
   }
 }
 
-void Alternating::append(const std::vector<const double*>& columns, int count) {
+void Alternating::append(const std::vector<const double*>& columns, int count, const std::vector<int>& classes) {
   const int old_rank = rank_;
   for (int d = 0; d < axis_count(); ++d) {
     const std::int64_t n = size(d);
@@ -66,6 +73,8 @@ void Alternating::append(const std::vector<const double*>& columns, int count) {
   }
   rank_ = old_rank + count;
   amplitudes_.resize(rank_, 0.0);
+  for (int p = 0; p < count; ++p) classes_.push_back(classes.empty() ? 0 : classes[p]);
+  for (int d = 0; d < axis_count(); ++d) clear_fixed(d, old_rank);
   for (int d = 0; d < axis_count(); ++d) {
     const std::int64_t n = size(d);
     std::vector<double> image(n * rank_);
@@ -79,10 +88,21 @@ void Alternating::append(const std::vector<const double*>& columns, int count) {
   }
 }
 
+// Sets what conditions fix to zero in the modes from `begin` on.
+void Alternating::clear_fixed(int axis, int begin) {
+  const AxisSystem& a = system_.axes[axis];
+  for (std::int64_t i = 0; a.fixed != nullptr && i < a.n; ++i) {
+    for (int p = begin; p < rank_; ++p) {
+      if (a.fixed[i * a.classes + classes_[p]] != 0) factors_[axis][i * rank_ + p] = 0.0;
+    }
+  }
+}
+
 void Alternating::assign(const std::vector<const double*>& columns, const double* amplitudes, int count) {
   for (int d = 0; d < axis_count(); ++d) factors_[d].assign(columns[d], columns[d] + size(d) * count);
   amplitudes_.assign(amplitudes, amplitudes + count);
   rank_ = count;
+  classes_.resize(count, 0);
 }
 
 double Alternating::norm() const {
@@ -117,7 +137,8 @@ void Alternating::reserve(int begin) {
     loads_[d].resize(static_cast<std::size_t>(axis.loads) * active);
     if (axis.diagonal) continue;
     const std::size_t b = axis.half_bandwidth;
-    banded_size = std::max(banded_size, axis.n * (b + 2) * column_lanes(active));
+    const std::size_t width = axis.symmetric ? b + 2 : 2 * b + 2;
+    banded_size = std::max(banded_size, axis.n * width * column_lanes(active));
   }
   suffix_.resize((axes + 1) * (term_count() + 1) * square);
   prefix_.resize((term_count() + 1) * square);
@@ -237,145 +258,6 @@ void Alternating::subtract_frozen(int axis, int begin) {
   }
 }
 
-bool Alternating::solve_diagonal(int axis, int active, SweepReport& report) {
-  const AxisSystem& a = system_.axes[axis];
-  const std::size_t square = static_cast<std::size_t>(active) * active;
-  std::vector<const double*> small(used(axis));
-  for (int j = 0; j < used(axis); ++j) small[j] = matrix_work_.data() + j * square;
-  auto* failed = reinterpret_cast<bool*>(failed_.data());
-  const std::int64_t failures = dense().solve_pencils(a.n, active, used(axis), a.matrices.data(), small.data(),
-                                                      solution_.data(), failed, lane_work_.data());
-  report.repaired += failures;
-  for (std::int64_t i = 0; failures > 0 && i < a.n; ++i) {
-    if (!failed[i]) continue;
-    for (std::size_t k = 0; k < square; ++k) {
-      double sum = 0.0;
-      for (int j = 0; j < used(axis); ++j) sum += a.matrices[j][i] * small[j][k];
-      lane_work_[k] = sum;
-    }
-    if (!dense().solve_general(active, lane_work_.data(), solution_.data() + i * active)) return false;
-  }
-  return true;
-}
-
-// Two symmetric banded matrices: the congruence that diagonalises both small matrices leaves one banded system per
-// mode, so the cost stays linear in n and in the number of modes.
-bool Alternating::solve_two_banded(int axis, int active) {
-  const AxisSystem& a = system_.axes[axis];
-  const std::size_t square = static_cast<std::size_t>(active) * active;
-  const bool pair = used(axis) == 2;
-  const double* h0 = matrix_work_.data();
-  const double* h1 = h0 + (pair ? square : 0);
-  double* sum = matrix_work_.data() + 2 * square;
-  double* reduced = sum + square;
-  double* vectors = reduced + square;
-  double* values = vectors + square;
-  const double scale0 = trace(h0, active, active), scale1 = pair ? trace(h1, active, active) : 0.0;
-  if (!(scale0 > 0.0) || (pair && !(scale1 > 0.0))) return false;
-  for (std::size_t k = 0; k < square; ++k) sum[k] = h0[k] / scale0 + (pair ? h1[k] / scale1 : 0.0);
-  if (!dense().cholesky(active, sum)) return false;
-  // reduced = L^-1 h0 / scale0 L^-T, by two triangular substitutions.
-  for (std::size_t k = 0; k < square; ++k) reduced[k] = h0[k] / scale0;
-  for (int side = 0; side < 2; ++side) {
-    for (int i = 0; i < active; ++i) {
-      for (int k = 0; k < i; ++k) {
-        for (int j = 0; j < active; ++j) reduced[i * active + j] -= sum[i * active + k] * reduced[k * active + j];
-      }
-      for (int j = 0; j < active; ++j) reduced[i * active + j] /= sum[i * active + i];
-    }
-    for (int i = 0; i < active; ++i) {
-      for (int j = 0; j < i; ++j) std::swap(reduced[i * active + j], reduced[j * active + i]);
-    }
-  }
-  dense().eigen(active, reduced, values, vectors);
-  // W = L^-T Q: columns make both small matrices diagonal, theta scale0 and (1 - theta) scale1.
-  for (int i = active - 1; i >= 0; --i) {
-    for (int k = i + 1; k < active; ++k) {
-      for (int j = 0; j < active; ++j) vectors[i * active + j] -= sum[k * active + i] * vectors[k * active + j];
-    }
-    for (int j = 0; j < active; ++j) vectors[i * active + j] /= sum[i * active + i];
-  }
-  double* alpha = values + active;
-  double* beta = alpha + active;
-  for (int p = 0; p < active; ++p) {
-    alpha[p] = pair ? values[p] * scale0 : scale0;
-    beta[p] = pair ? std::max(0.0, 1.0 - values[p]) * scale1 : 0.0;
-  }
-  double* rotated = image_.data();
-  std::fill_n(rotated, a.n * active, 0.0);
-  dense().multiply_add(a.n, active, active, solution_.data(), vectors, nullptr, 1.0, rotated);
-  const double* second = a.matrices[pair ? 1 : 0];
-  if (banded().solve_columns(a.n, a.half_bandwidth, a.matrices[0], second, active, alpha, beta, rotated,
-                             banded_work_.data()) < a.n) {
-    return false;
-  }
-  for (int i = 0; i < active; ++i) {
-    for (int j = 0; j < i; ++j) std::swap(vectors[i * active + j], vectors[j * active + i]);
-  }
-  std::fill_n(solution_.data(), a.n * active, 0.0);
-  dense().multiply_add(a.n, active, active, rotated, vectors, nullptr, 1.0, solution_.data());
-  return true;
-}
-
-// The general case: unknowns ordered node by node make one banded system of half-bandwidth (b + 1) m - 1.
-bool Alternating::solve_block_banded(int axis, int active) {
-  const AxisSystem& a = system_.axes[axis];
-  const int b = a.half_bandwidth, block = (b + 1) * active - 1, width = 3 * block + 1;
-  const std::size_t square = static_cast<std::size_t>(active) * active;
-  const std::size_t needed = static_cast<std::size_t>(a.n) * active * width;
-  if (banded_work_.size() < needed) banded_work_.resize(needed);
-  if (pivots_.size() < static_cast<std::size_t>(a.n) * active) pivots_.resize(a.n * active);
-  double* system = banded_work_.data();
-  std::fill_n(system, a.n * active * width, 0.0);
-  for (std::int64_t i = 0; i < a.n; ++i) {
-    for (std::int64_t k = std::max<std::int64_t>(0, i - b); k <= std::min<std::int64_t>(a.n - 1, i + b); ++k) {
-      for (int j = 0; j < used(axis); ++j) {
-        const double value = a.matrices[j][i * (2 * b + 1) + b + k - i];
-        if (value == 0.0) continue;
-        const double* h = matrix_work_.data() + j * square;
-        for (int p = 0; p < active; ++p) {
-          double* row = system + (i * active + p) * width + block - (i * active + p) + k * active;
-          for (int q = 0; q < active; ++q) row[q] += value * h[p * active + q];
-        }
-      }
-    }
-  }
-  const std::int64_t unknowns = a.n * active;
-  if (banded().lu(unknowns, block, system, pivots_.data()) < unknowns) return false;
-  banded().lu_solve(unknowns, block, system, pivots_.data(), 1, solution_.data(), false);
-  return true;
-}
-
-// Adds the proximal term mu |X - X_old|^2 in the mass norm, then solves. It is unbiased at the fixed point and keeps
-// the small matrices regular when modes are redundant.
-bool Alternating::solve_axis(int axis, int begin, SweepReport& report) {
-  const AxisSystem& a = system_.axes[axis];
-  const int active = rank_ - begin;
-  const std::size_t square = static_cast<std::size_t>(rank_) * active;
-  const std::size_t active_square = static_cast<std::size_t>(active) * active;
-  double strength = 0.0;
-  for (int j = 0; j < used(axis); ++j) {
-    // small_ holds [trial q][test p]; the systems want [test p][trial q].
-    const double* h = small_.data() + j * square + static_cast<std::size_t>(begin) * active;
-    double* target = matrix_work_.data() + j * active_square;
-    for (int p = 0; p < active; ++p) {
-      for (int q = 0; q < active; ++q) target[p * active + q] = h[q * active + p];
-    }
-    strength += std::abs(trace(h, active, active)) * averages_[axis][j];
-  }
-  strength *= system_.proximal / active;
-  double* metric = matrix_work_.data() + a.metric * active_square;
-  for (int p = 0; p < active; ++p) metric[p * active + p] += strength;
-  apply(axis, a.metric, active, old_.data(), image_.data());
-  for (std::int64_t k = 0; k < a.n * active; ++k) solution_[k] += strength * image_[k];
-  if (a.diagonal) return solve_diagonal(axis, active, report);
-  if (a.symmetric && used(axis) <= 2) {
-    if (solve_two_banded(axis, active)) return true;
-    report.repaired += a.n;  // not definite: elimination does not mind
-  }
-  return solve_block_banded(axis, active);
-}
-
 // The change of the whole field by this update, in L2, without cancellation: |sum_p (x_p - x_p_old) (x) rest_p|.
 // Leaves the mass Gram matrix of the solution in matrix_work_.
 void Alternating::measure(int axis, int begin, SweepReport& report) {
@@ -439,6 +321,10 @@ void Alternating::advance(int axis, int begin) {
 bool Alternating::update_axis(int axis, int begin, SweepReport& report) {
   const int active = rank_ - begin;
   const std::int64_t n = size(axis);
+  if (system_.axes[axis].frozen) {
+    advance(axis, begin);
+    return true;
+  }
   for (std::int64_t i = 0; i < n; ++i) {
     for (int p = 0; p < active; ++p) {
       old_[i * active + p] = factors_[axis][i * rank_ + begin + p] * amplitudes_[begin + p];

@@ -118,8 +118,9 @@ class Builder {
  private:
   Range patch_of(Index node, Index element) const {
     const auto [begin, end] = segments_[static_cast<std::size_t>(element)];
-    const Index s = patches_.s[mesh_.function(node)];
+    Index s = patches_.s[mesh_.function(node)];
     if (!patches_.shifted) return {std::max(node - s, begin), std::min(node + s, end)};
+    s = std::min(s, (end - begin) / 2);
     const Index first = std::clamp(node - s, begin, end - 2 * s);
     return {first, first + 2 * s};
   }
@@ -182,8 +183,10 @@ class Builder {
       element.patches[side] = {static_cast<int>(shape.offsets[1 + 2 * side] - shape.offsets[0]),
                                static_cast<int>(shape.offsets[2 + 2 * side]) + 1, shape.p[side], shape.a[side]};
     }
-    ElementBasis basis =
-        patches_.kernel == PatchKernel::lagrange ? lagrange_element(element) : radial_element(element, patches_.kernel);
+    // Nodes alone, between two breaks: no kernel is needed, nor has it a scale.
+    const bool alone = element.patches[0].count == 1 && element.patches[1].count == 1;
+    ElementBasis basis = alone || patches_.kernel == PatchKernel::lagrange ? lagrange_element(element)
+                                                                           : radial_element(element, patches_.kernel);
     const Index first_kind = static_cast<Index>(kinds_.size());
     for (PieceBasis& piece : basis.pieces) {
       kinds_.push_back({std::move(piece), element.positions.size(), static_cast<int>(shape.skipped)});

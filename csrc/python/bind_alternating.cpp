@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "bindings.hpp"
 #include "inntd/alternating.hpp"
@@ -12,7 +13,7 @@ namespace inntd::python {
 namespace {
 
 AxisSystem make_axis(std::vector<Tensor<const double>> matrices, bool diagonal, bool symmetric, int metric,
-                     Tensor<const double> load) {
+                     Tensor<const double> load, std::optional<Tensor<const std::int32_t>> fixed, bool frozen) {
   AxisSystem axis;
   axis.n = matrices.at(0).shape[0];
   axis.diagonal = diagonal;
@@ -22,6 +23,11 @@ AxisSystem make_axis(std::vector<Tensor<const double>> matrices, bool diagonal, 
   for (const Tensor<const double>& matrix : matrices) axis.matrices.push_back(matrix.data);
   axis.load = load.data;
   axis.loads = static_cast<int>(load.shape[1]);
+  axis.frozen = frozen;
+  if (fixed.has_value()) {
+    axis.fixed = fixed->data;
+    axis.classes = static_cast<int>(fixed->shape[1]);
+  }
   return axis;
 }
 
@@ -55,7 +61,8 @@ py::array_t<double> copy_factor(const Alternating& solver, int axis) {
 void bind_alternating(py::module_& module) {
   py::class_<AxisSystem>(module, "AxisSystem", "One axis of a separated system; borrows its arrays.")
       .def(py::init(&make_axis), py::arg("matrices"), py::arg("diagonal"), py::arg("symmetric"), py::arg("metric"),
-           py::arg("load"), py::keep_alive<1, 2>(), py::keep_alive<1, 6>());
+           py::arg("load"), py::arg("fixed") = py::none(), py::arg("frozen") = false, py::keep_alive<1, 2>(),
+           py::keep_alive<1, 6>(), py::keep_alive<1, 7>());
   py::class_<SweepReport>(module, "SweepReport", "What one sweep did.")
       .def_readonly("change", &SweepReport::change)
       .def_readonly("norm", &SweepReport::norm)
@@ -80,10 +87,10 @@ void bind_alternating(py::module_& module) {
       .def_property_readonly("axes", &Alternating::axis_count)
       .def(
           "append",
-          [](Alternating& solver, const std::vector<Tensor<const double>>& columns) {
-            solver.append(pointers(columns), static_cast<int>(columns.at(0).shape[1]));
+          [](Alternating& solver, const std::vector<Tensor<const double>>& columns, const std::vector<int>& classes) {
+            solver.append(pointers(columns), static_cast<int>(columns.at(0).shape[1]), classes);
           },
-          py::arg("columns"))
+          py::arg("columns"), py::arg("classes") = std::vector<int>{})
       .def(
           "assign",
           [](Alternating& solver, const std::vector<Tensor<const double>>& columns, Tensor<const double> amplitudes) {

@@ -42,5 +42,5 @@ def choose_basis(label: str, mesh: Mesh, basis: Basis | None, s: Any, p: Any, a:
             return CHiDeNNBasis(**shorthand)
         except (ValueError, TypeError) as error:
             raise type(error)(f"{label}: {error}") from None
-    largest = min(DEFAULT_S, (mesh.shortest_segment() - 1) // 2)
+    largest = min(DEFAULT_S, (mesh.longest_segment() - 1) // 2)
     return CHiDeNNBasis(s=largest) if largest > 0 else LinearBasis()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from inntd._kernels import core
 from inntd.axes.arguments import check_name, check_string, choose_basis
 from inntd.axes.basis import Basis, CHiDeNNBasis, basis_from_dict
 from inntd.axes.functions import Function, evaluate
+from inntd.axes.grading import warn_of_patches
 from inntd.axes.mesh import Mesh, make_mesh
 from inntd.axes.symbolic import Symbolic
 from inntd.axes.table import discrete_table, patch_table
@@ -122,10 +124,12 @@ class Axis(Symbolic):
         The end is the start: patches wrap around and the last node is no function of its own.
     breaks : sequence of float, default ()
         Interior nodes that no patch crosses, where functions may have kinks: interfaces of materials, ends of sources.
+        `Problem` adds those that it finds in coefficients and sources. Where two are so close that fewer than 2s+1
+        nodes lie between them, patches are shorter there.
     kind : {"space", "parameter", "time"}, default "space"
         Gradients act on axes of kind space, `dt` on the one of kind time.
     basis : LinearBasis or CHiDeNNBasis, optional
-        By default ``CHiDeNNBasis(s=3)``, with a smaller `s` where the mesh has fewer than 7 nodes between breaks.
+        By default ``CHiDeNNBasis(s=3)``, with a smaller `s` when no part of the mesh has 7 nodes between breaks.
     s, p, a : optional
         Shorthands: ``s=2`` is ``basis=CHiDeNNBasis(s=2)``.
     unit : str, default ""
@@ -191,6 +195,7 @@ class Axis(Symbolic):
         self.basis: Basis | None = choose_basis(label, self._mesh, basis, s, p, a)
         self.key: Hashable = (self._mesh.key, self.basis.key)
         self.table: core.BasisTable = patch_table(label, self._mesh, self.basis, self.key)
+        warn_of_patches(label, self._mesh, self.basis)
 
     @property
     def nodes(self) -> Array:
@@ -329,7 +334,9 @@ class Axis(Symbolic):
         if given.pop("discrete", False):
             return _discrete_axis(**given)
         basis = given.pop("basis", None)
-        return cls(**given, basis=None if basis is None else basis_from_dict(basis))
+        with warnings.catch_warnings():  # whoever made the axis has been warned
+            warnings.simplefilter("ignore", _checks.StabilityWarning)
+            return cls(**given, basis=None if basis is None else basis_from_dict(basis))
 
     def _sympy_(self) -> sympy.Symbol:
         return sympy.Symbol(self.name, real=True)

@@ -74,7 +74,9 @@ class CHiDeNNBasis:
     ----------
     s : int or sequence of int, default 3
         Hops from a node to the ends of its patch, 1 to 16: patches have 2s+1 nodes, `size` of the axis at most.
-        One value, or one per basis function. Values from 10 on lose digits in the matrices.
+        One value, or one per basis function. One value is shortened where it does not fit between breaks, and, with
+        the Lagrange kernel, where neighbouring elements differ too much in length; of values given one by one only the
+        former is done. Values from 10 on lose digits in the matrices.
     p : int or sequence of int, optional
         Order of the polynomials reproduced, 0 to 2s. The Lagrange kernel has 2s, also by default; radial kernels
         have 1 by default.

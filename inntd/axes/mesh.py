@@ -38,26 +38,31 @@ class Mesh:
         """Number of nodes that are different points."""
         return self.elements if self.periodic else self.elements + 1
 
-    def segment_sizes(self) -> npt.NDArray[np.int64]:
-        """Return the number of nodes that patches may use on each element; effectively unlimited where they wrap."""
-        return np.repeat(*self._segments())
+    def segments(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return, per element, the first and the last node that its patches may use (unwrapped when periodic)."""
+        n, far = self.elements, 4 * self.elements + 1000
+        ends = [0, *self.breaks, n] if not self.periodic else [-far, *self.breaks, n + far]
+        if self.periodic and self.breaks:
+            ends[0], ends[-1] = self.breaks[-1] - n, self.breaks[0] + n
+        bounds = np.array(ends, dtype=np.int64)
+        place = np.searchsorted(bounds, np.arange(n), side="right")
+        return bounds[place - 1], bounds[place]
 
-    def shortest_segment(self) -> int:
-        """Return the smallest of the numbers of nodes between neighbouring breaks or ends."""
-        return int(self._segments()[0].min())
+    def unwrapped(self, index: npt.NDArray[np.int64]) -> Array:
+        """Return the coordinates of nodes, of any index when periodic."""
+        if not self.periodic:
+            return self.nodes[index]
+        period = self.nodes[-1] - self.nodes[0]
+        coordinates: Array = self.nodes[index % self.elements] + (index // self.elements) * period
+        return coordinates
 
-    def _segments(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Nodes that a patch may use, and elements, of each run of elements that share the former."""
+    def longest_segment(self) -> int:
+        """Return the largest of the numbers of nodes between neighbouring breaks or ends."""
         n, breaks = self.elements, list(self.breaks)
         if self.periodic and not breaks:
-            return np.array([n - 1]), np.array([n])  # 2 s + 2 nodes at most: the ends of an element's row must differ
-        if not self.periodic:
-            bounds = np.array([0, *breaks, n])
-            return np.diff(bounds) + 1, np.diff(bounds)
-        elements = np.diff(np.array([0, *breaks, n]))
-        nodes = elements + 1
-        nodes[0] = nodes[-1] = elements[0] + elements[-1] + 1  # one segment, through the seam
-        return nodes, elements
+            return n - 1  # 2 s + 2 nodes at most: the ends of an element's row must differ
+        bounds = [*breaks, breaks[0] + n] if self.periodic else [0, *breaks, n]
+        return int(np.diff(bounds).max()) + 1
 
 
 def make_mesh(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 
 import numpy as np
 
 from inntd._kernels import core
 from inntd.axes._cache import BoundedCache
 from inntd.axes.basis import Basis, Patches
+from inntd.axes.grading import bounded_sizes, is_bounded
 from inntd.axes.mesh import Mesh
 
 _tables: BoundedCache[core.BasisTable] = BoundedCache(
@@ -40,6 +42,7 @@ def _build(label: str, mesh: Mesh, basis: Basis) -> core.BasisTable:
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from None
     _check_fit(label, mesh, patches)
+    patches = _shorten(mesh, basis, patches)
     breaks = np.array(mesh.breaks, dtype=np.int64)
     table, condition, node, lost = core.build_stencil(
         mesh.nodes, patches.s, patches.p, patches.a, patches.kernel, patches.shifted, mesh.periodic, breaks
@@ -55,25 +58,29 @@ def _build(label: str, mesh: Mesh, basis: Basis) -> core.BasisTable:
 
 
 def _check_fit(label: str, mesh: Mesh, patches: Patches) -> None:
-    """Raise unless the patches of both nodes of every element fit between the breaks or ends around it."""
-    if not patches.shifted and not mesh.periodic:
+    """Raise unless the largest patch fits on the mesh; between breaks the core shortens patches by itself."""
+    if mesh.breaks or not (patches.shifted or mesh.periodic):
         return
-    nodes = mesh.segment_sizes()
-    left = patches.s[: mesh.elements]
-    right = np.append(patches.s, patches.s[0])[1 : mesh.elements + 1] if mesh.periodic else patches.s[1:]
-    needed = 2 * np.maximum(left, right) + 1
-    wrong = np.flatnonzero(needed > nodes)
-    if wrong.size:
-        e = int(wrong[0])
-        s, room = int(needed[e] - 1) // 2, int(nodes[e])
-        part = f"the part between breaks around {mesh.nodes[e]}" if mesh.breaks else "the mesh"
-        closing = " (one element more is needed to close the circle)" if mesh.periodic and not mesh.breaks else ""
-        largest = (room - 1) // 2
-        basis = f"s={largest}" if largest > 0 else "basis=LinearBasis()"
-        raise ValueError(
-            f"{label}: s={s} is too large for the mesh: its patches need {2 * s + 1} nodes, and {part} has "
-            f"{room}{closing}: use {basis}, or more elements"
-        )
+    s, room = int(patches.s.max()), mesh.longest_segment()
+    if 2 * s + 1 <= room:
+        return
+    if mesh.periodic:
+        need, kind, has = 2 * s + 2, "elements on a periodic axis", mesh.elements
+    else:
+        need, kind, has = 2 * s + 1, "nodes", mesh.size
+    largest = (room - 1) // 2
+    remedy = f"use s={largest}, or more elements" if largest > 0 else "use basis=LinearBasis(), or more elements"
+    if s == 0:
+        remedy = "use more elements"
+    raise ValueError(f"{label}: s={s} is too large for the mesh: its patches need {need} {kind}, got {has}: {remedy}")
+
+
+def _shorten(mesh: Mesh, basis: Basis, patches: Patches) -> Patches:
+    """Shorten Lagrange patches where the mesh is graded too strongly, unless their sizes were given one by one."""
+    if not is_bounded(basis):
+        return patches
+    sizes, node, _ = bounded_sizes(mesh, patches.s)
+    return patches if node < 0 else replace(patches, s=sizes, p=2 * sizes)
 
 
 def _build_discrete(size: int) -> core.BasisTable:

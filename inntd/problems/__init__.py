@@ -7,10 +7,14 @@ from inntd.problems.expression import (
     dot,
     dt,
     grad,
+    identity,
     indicator,
     inner,
     laplacian,
+    sym,
     test_function,
+    tr,
+    transpose,
     unknown,
 )
 from inntd.problems.problem import Problem
@@ -38,9 +42,13 @@ __all__ = [
     "dot",
     "dt",
     "grad",
+    "identity",
     "indicator",
     "inner",
     "laplacian",
+    "sym",
     "test_function",
+    "tr",
+    "transpose",
     "unknown",
 ]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes as Panel
 
     from inntd.axes import Axis
-    from inntd.models import CPModel
+    from inntd.models import CPModel, SeparatedModel, TuckerModel
 
 __all__ = ["plot_factors", "plot_slice", "save_pictures"]
 
@@ -38,15 +38,16 @@ SLICE_POINTS = 101
 NAMED_IN_TITLE = 4
 
 
-def plot_factors(model: CPModel, *, modes: int = 3) -> Figure:
+def plot_factors(model: CPModel | TuckerModel, *, modes: int = 3) -> Figure:
     """Plot the 1-D factors of the leading modes, one panel for each axis.
 
     Modes are ranked by their norm on the nodes; each curve is scaled to a largest absolute value of 1, and the legend
-    gives the mode's norm over the largest. Of more than twelve axes the first twelve are shown, and the title says so.
+    gives the mode's norm over the largest. Of a Tucker model the first functions of each axis are shown. Of more than
+    twelve axes the first twelve are shown, and the title says so.
 
     Parameters
     ----------
-    model : CPModel
+    model : CPModel or TuckerModel
         A separated model.
     modes : int, default 3
         How many modes to show; fewer if the model has fewer.
@@ -72,26 +73,30 @@ def plot_factors(model: CPModel, *, modes: int = 3) -> Figure:
     """
     modes = _checks.positive_int("modes", modes)
     factors = [factor.detach().cpu().numpy().astype(np.float64) for factor in model.factors]
-    leading, share = _leading_modes(factors, modes)
+    if isinstance(model.rank, int):
+        leading, share = _leading_modes(factors, modes)
+        labels = [f"mode {mode + 1} ({part:.2g})" for mode, part in zip(leading, share, strict=True)]
+        title = f"Factors of the {len(leading)} leading of {model.rank} modes"
+    else:
+        leading = list(range(min(modes, max(model.rank))))
+        labels = [f"function {mode + 1}" for mode in leading]
+        title = f"First functions of each axis, Tucker ranks {' x '.join(str(rank) for rank in model.rank)}"
     shown = model.axes[:MOST_PANELS]
     columns = min(len(shown), PANEL_COLUMNS)
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(3.2 * columns, 2.4 * rows + 0.6), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel, axis, factor in zip(panels, shown, factors, strict=False):
-        _draw_factor(panel, axis, factor[:, leading])
+        _draw_factor(panel, axis, factor[:, [mode for mode in leading if mode < factor.shape[1]]])
     for panel in panels[len(shown) :]:
         panel.remove()
-    labels = [f"mode {mode + 1} ({part:.2g})" for mode, part in zip(leading, share, strict=True)]
-    figure.legend(panels[0].get_lines(), labels, loc="outside lower center", ncols=len(labels))
-    figure.suptitle(
-        f"Factors of the {len(leading)} leading of {model.rank} modes"
-        + (f", first {len(shown)} of {len(model.axes)} axes" if len(model.axes) > len(shown) else "")
-    )
+    fullest = max((panel.get_lines() for panel in panels[: len(shown)]), key=len)
+    figure.legend(fullest, labels[: len(fullest)], loc="outside lower center", ncols=len(labels))
+    figure.suptitle(title + (f", first {len(shown)} of {len(model.axes)} axes" if len(model.axes) > len(shown) else ""))
     return figure
 
 
-def plot_slice(model: CPModel, *names: str, at: Mapping[str, float] | None = None) -> Figure:
+def plot_slice(model: SeparatedModel, *names: str, at: Mapping[str, float] | None = None) -> Figure:
     """Plot the model along one axis (a curve) or two axes (filled contours), all other coordinates held still.
 
     Parameters
@@ -143,7 +148,7 @@ def plot_slice(model: CPModel, *names: str, at: Mapping[str, float] | None = Non
     return figure
 
 
-def save_pictures(model: CPModel, folder: str | os.PathLike[str]) -> list[Path]:
+def save_pictures(model: CPModel | TuckerModel, folder: str | os.PathLike[str]) -> list[Path]:
     """Write ``factors.png`` and, unless every axis is discrete, ``slice.png`` into `folder`; return their paths.
 
     Both are drawn before either is written, and each is written aside and then renamed: a failure leaves older pictures

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from inntd.models import CPModel, SeparatedModel
+from inntd.models import CPModel, SeparatedModel, TuckerModel
 from inntd.models.result import Answer
 from inntd.problems import Problem
 
@@ -18,7 +18,7 @@ __all__ = ["error_against_exact", "parameter_count", "readable", "summarise", "t
 SAMPLES = 10_000
 
 
-def summarise(problem: Problem, answer: Answer[CPModel]) -> dict[str, Any]:
+def summarise(problem: Problem, answer: Answer[CPModel | TuckerModel]) -> dict[str, Any]:
     """Return what a run did, as plain numbers and strings that JSON can carry.
 
     Parameters
@@ -30,7 +30,8 @@ def summarise(problem: Problem, answer: Answer[CPModel]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``title, axes, modes`` (found by the solver), ``rank`` (with those of the boundary values), ``parameters,
+        ``title, axes, modes`` (found by the solver), ``rank`` (with those of the boundary values; a list of ranks
+        for a Tucker model), ``parameters,
         status, message, notes, error_estimate`` (``algebraic, discretisation, total``), ``error`` and ``error_by``
         (see :func:`error_against_exact`), ``seconds, setup_seconds``. Numbers that are not finite are None.
 
@@ -51,7 +52,7 @@ def summarise(problem: Problem, answer: Answer[CPModel]) -> dict[str, Any]:
         "title": problem.title,
         "axes": len(answer.model.axes),
         "modes": answer.modes,
-        "rank": answer.model.rank,
+        "rank": answer.model.rank if isinstance(answer.model, CPModel) else list(answer.model.rank),
         "parameters": parameter_count(answer.model),
         "status": answer.status,
         "message": answer.message,
@@ -69,7 +70,7 @@ def summarise(problem: Problem, answer: Answer[CPModel]) -> dict[str, Any]:
     return {name: _finite(value) for name, value in summary.items()}
 
 
-def error_against_exact(problem: Problem, model: CPModel) -> tuple[float | None, str]:
+def error_against_exact(problem: Problem, model: SeparatedModel) -> tuple[float | None, str]:
     """Return the relative L2 error against the problem's exact solution, and in words how it was computed.
 
     By quadrature where the exact solution factors by axis; from 10,000 random points (a fixed seed) where it does not;
@@ -120,11 +121,16 @@ def readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
         for name in ("algebraic", "discretisation")
         if estimate["total"] is not None
     ]
-    lifted = summary["rank"] - summary["modes"]
+    rank = summary["rank"]
+    if isinstance(rank, list):
+        modes = "Tucker ranks " + " x ".join(str(r) for r in rank)
+    else:
+        lifted = rank - summary["modes"]
+        modes = f"{summary['modes']}" + (f"  (and {lifted} of the boundary values)" if lifted > 0 else "")
     rows = [
         ("problem", summary["title"] or "untitled"),
         ("axes", f"{summary['axes']}"),
-        ("modes", f"{summary['modes']}" + (f"  (and {lifted} of the boundary values)" if lifted > 0 else "")),
+        ("modes", modes),
         ("parameters", f"{summary['parameters']:,}"),
         ("error estimate", total + (f"  ({', '.join(parts)})" if parts else "")),
     ]
@@ -155,7 +161,7 @@ def table(rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def _random_points(model: CPModel) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _random_points(model: SeparatedModel) -> np.ndarray[Any, np.dtype[np.float64]]:
     generator = np.random.default_rng(0)
     columns = [
         generator.integers(axis.size, size=SAMPLES).astype(np.float64)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from inntd.models.result import Step
-from inntd.solvers.alternating import Outcome, Plan, solve_alternating
+from inntd.solvers.alternating import FLOOR, Outcome, Plan, solve_alternating
 from inntd.solvers.direct import direct_route, solve_direct, system_has_fixed
 from inntd.solvers.free import FreeSystem, definite_sign, free_system
 from inntd.solvers.nullspace import cancellation, constant_nullspace, singular_message
 from inntd.solvers.operator import DiscreteSystem
+from inntd.solvers.residual import estimated_error, relative_residual
 
 Watch = Callable[[Step], None] | None
 
@@ -30,12 +31,54 @@ def solve_automatic(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> 
 
 
 def solve_by_updates(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> Outcome:
-    """Solve by alternating updates, and check the answer: what lies in the kernel of its operator is none."""
+    """Solve by alternating updates, and check the answer.
+
+    What lies in the kernel of its operator is no answer; and where modes settle without being right, as they may with
+    first-order terms or when progress stops, the error is estimated from the residual.
+    """
     outcome = solve_alternating(system, plan, watch)
     if outcome.status == "interrupted":
         return outcome
     message = singular_message(cancellation(system, outcome.factors))
-    return outcome if message is None else replace(outcome, status="diverged", message=message)
+    if message is not None:
+        return replace(outcome, status="diverged", message=message)
+    doubtful = outcome.status in ("stagnated", "diverged") or outcome.repaired or _convective(system)
+    if not doubtful or system_has_fixed(system) or outcome.factors[0].shape[1] == 0:
+        return outcome
+    return _by_residual(free_system(system), outcome, plan)
+
+
+def _convective(system: DiscreteSystem) -> bool:
+    """Whether there are first-order terms along axes other than time."""
+    return any(
+        axis.kind != "time" and not all(matrix.symmetric for matrix in own)
+        for axis, own in zip(system.axes, system.matrices, strict=True)
+    )
+
+
+def _by_residual(free: FreeSystem, outcome: Outcome, plan: Plan) -> Outcome:
+    """Replace an outcome's estimate by one from the residual, and its status if that contradicts it."""
+    estimate = estimated_error(free, outcome.factors)
+    if estimate is None:
+        if outcome.status == "converged":
+            return outcome
+        left = relative_residual(free, outcome.factors)
+        return replace(outcome, message=f"{outcome.message}; the relative residual is {left:.1e}")
+    estimate = max(estimate, FLOOR)
+    outcome = replace(outcome, estimate=estimate)
+    if outcome.status == "converged" and plan.tolerance is not None and estimate > 3 * plan.tolerance:
+        message = (
+            f"modes settled, but the residual tells of an error of {estimate:.1e}: first-order terms are strong for "
+            "alternating updates; refine the mesh, or use method='auto' or 'minimal_residual'"
+        )
+        return replace(outcome, status="stagnated", message=message)
+    if outcome.status == "stagnated":
+        if plan.tolerance is not None and FLOOR < estimate <= plan.tolerance:
+            message = f"the residual tells of an error of {estimate:.1e}, which is small enough"
+            return replace(outcome, status="converged", message=message)
+        message = f"{outcome.message}; the residual tells of an error of {estimate:.1e}"
+        return replace(outcome, message=message)
+    return outcome
 
 
 def _two_axes(system: DiscreteSystem, free: FreeSystem, plan: Plan, watch: Watch) -> Outcome:

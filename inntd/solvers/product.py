@@ -77,10 +77,11 @@ class Root:
         """Factorise a mass matrix."""
         if mass.periodic:
             return cls(None, scipy.linalg.cholesky(mass.toarray(), check_finite=False))
-        b, n = mass.half_bandwidth, mass.shape[0]
+        n = mass.shape[0]
+        b = min(mass.half_bandwidth, n - 1)
         rows = np.zeros((b + 1, n))
         for k in range(b + 1):
-            rows[b - k, k:] = mass.band[: n - k, b + k]
+            rows[b - k, k:] = mass.band[: n - k, mass.half_bandwidth + k]
         return cls(scipy.linalg.cholesky_banded(rows, check_finite=False), None)
 
     def __matmul__(self, x: Vector) -> Vector:

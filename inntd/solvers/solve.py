@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from inntd import _checks
 from inntd._version import __version__
-from inntd.models import CPModel
+from inntd.models import CPModel, TuckerModel
 from inntd.models.result import Answer, ErrorEstimate, Step
 from inntd.problems import Problem
 from inntd.solvers.alternating import Outcome, Plan
@@ -45,7 +45,7 @@ def solve(
     seed: int = 0,
     threads: int | None = None,
     progress: bool | None = None,
-) -> Answer[CPModel]:
+) -> Answer[CPModel | TuckerModel]:
     """Solve a linear problem without data, by Galerkin in separated (CP) form.
 
     Parameters
@@ -102,7 +102,8 @@ def solve(
     begin = time.perf_counter()
     with _Threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
-        singular = constant_nullspace(system)
+        singular = constant_nullspace(system, problem.setting.names())
+        _check_shared_faces(system, problem)
         outcome = ROUTES[method](system, plan, bar.show)
     model = _model(system, outcome)
     notes = list(outcome.notes)
@@ -125,6 +126,17 @@ def solve(
     )
 
 
+def _check_shared_faces(system: DiscreteSystem, problem: Problem) -> None:
+    for axis, fixed in zip(system.axes, system.fixed, strict=True):
+        if fixed is not None:
+            names = problem.setting.names()
+            only = ", ".join(names[k] for k in np.flatnonzero(fixed.any(axis=0)))
+            raise ValueError(
+                f"conditions fix {only} on a face of {axis.name} but leave other components free there; this solver "
+                f"needs Dirichlet conditions on the same faces for all of {', '.join(names)}"
+            )
+
+
 def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> Plan:
     chosen = _checks.one_of("method", method, tuple(ROUTES))
     if rank is not None:
@@ -137,17 +149,30 @@ def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> 
     return Plan(tolerance, rank or DEFAULT_LARGEST_RANK, updates=chosen != "greedy", seed=seed)
 
 
-def _model(system: DiscreteSystem, outcome: Outcome) -> CPModel:
+def _model(system: DiscreteSystem, outcome: Outcome) -> CPModel | TuckerModel:
     """Put the modes on all nodes and add those of the lifted boundary values."""
     lifted = system.lifting.factors()
     factors = []
-    for d, (axis, free, inner) in enumerate(zip(system.axes, system.free, outcome.factors, strict=True)):
+    for axis, free, inner in zip(system.axes, system.free, outcome.factors, strict=True):
         full = np.zeros((axis.size, inner.shape[1]))
         full[free] = inner
-        factors.append(np.hstack([full, lifted[d]]) if lifted else full)
+        factors.append(full)
+    if outcome.core is not None:
+        model = TuckerModel.from_factors(system.axes, outcome.core, factors)
+        return model + _lifted_tucker(system) if lifted else model
+    if lifted:
+        factors = [np.hstack(pair) for pair in zip(factors, lifted, strict=True)]
     if factors[0].shape[1] == 0:
         factors = [np.zeros((axis.size, 1)) for axis in system.axes]
     return CPModel.from_factors(system.axes, factors)
+
+
+def _lifted_tucker(system: DiscreteSystem) -> TuckerModel:
+    """Return the lifted boundary values with their distinct nodal vectors as columns."""
+    core = np.zeros([vectors.shape[1] for vectors in system.lifting.vectors])
+    for coefficient, place in system.lifting.terms:
+        core[place] += coefficient
+    return TuckerModel.from_factors(system.axes, core, system.lifting.vectors)
 
 
 def _provenance(outcome: Outcome, plan: Plan, method: str) -> dict[str, Any]:
@@ -159,11 +184,9 @@ def _provenance(outcome: Outcome, plan: Plan, method: str) -> dict[str, Any]:
     }
 
 
-def _without_mean(model: CPModel) -> CPModel:
-    mean = float(model.mean(*model.axes))
-    constant = [np.full((axis.size, 1), 1.0) for axis in model.axes]
-    constant[0] *= -mean
-    return model + CPModel.from_factors(model.axes, constant)
+def _without_mean(model: CPModel | TuckerModel) -> CPModel | TuckerModel:
+    without: CPModel | TuckerModel = model - float(model.mean(*model.axes))
+    return without
 
 
 class _Threads:

@@ -24,6 +24,11 @@ struct AxisSystem {
   int metric = 0;                // which of the matrices is the mass matrix: norms and the proximal term use it
   const double* load = nullptr;  // (n, loads): distinct load vectors
   int loads = 0;
+  // Vector fields: each mode belongs to a class, its component. Of a mode of class c the values at the nodes i with
+  // fixed[i * classes + c] != 0 are zero. Null: none.
+  const std::int32_t* fixed = nullptr;
+  int classes = 1;
+  bool frozen = false;  // the factor keeps its values
 };
 
 struct SeparatedSystem {
@@ -53,8 +58,9 @@ class Alternating {
   const std::vector<double>& amplitudes() const { return amplitudes_; }
 
   // Appends `count` modes; columns[d] is (n_d, count). Columns are normalised; amplitudes start at zero.
-  void append(const std::vector<const double*>& columns, int count);
-  // Replaces all modes.
+  // `classes` has one entry per mode; empty: all of class 0.
+  void append(const std::vector<const double*>& columns, int count, const std::vector<int>& classes = {});
+  // Replaces all modes; those beyond the ones there before are of class 0.
   void assign(const std::vector<const double*>& columns, const double* amplitudes, int count);
   // L2 norm of the sum of all modes, from products of Gram matrices.
   double norm() const;
@@ -66,6 +72,7 @@ class Alternating {
   struct Step;
 
   void reserve(int begin);
+  void clear_fixed(int axis, int begin);
   void start(int begin);
   void update_grams(int axis, int begin);
   bool update_axis(int axis, int begin, SweepReport& report);
@@ -74,8 +81,15 @@ class Alternating {
   void subtract_frozen(int axis, int begin);
   bool solve_axis(int axis, int begin, SweepReport& report);
   bool solve_diagonal(int axis, int active, SweepReport& report);
+  bool diagonalise_small(int m, bool pair, double scale0, double scale1, bool careful);
+  void rotate(std::int64_t n, int m, bool back);
+  bool solve_symmetric_pencil(int axis, int active);
+  bool solve_general_pencil(int axis, int active);
   bool solve_two_banded(int axis, int active);
-  bool solve_block_banded(int axis, int active);
+  bool solve_block_banded(int axis, int begin, int active);
+  void fill_block_banded(int axis, int begin, int active, int width, double* system) const;
+  // Whether the small matrices of an axis are symmetric.
+  bool others_symmetric(int axis) const;
   void advance(int axis, int begin);
   void measure(int axis, int begin, SweepReport& report);
   bool normalise(int axis, int begin);
@@ -89,6 +103,7 @@ class Alternating {
   int rank_ = 0;
   std::vector<std::vector<double>> factors_;  // per axis (n, rank), columns of unit mass norm
   std::vector<double> amplitudes_;            // (rank)
+  std::vector<int> classes_;                  // (rank)
 
   // Workspaces of a sweep, sized once per (rank, active) by reserve().
   std::vector<std::vector<double>> grams_;      // per axis (matrices, rank, active): (A u_q, v_p) at [q][p]
@@ -100,8 +115,9 @@ class Alternating {
   std::vector<double> small_;                   // (matrices, rank, active)
   std::vector<double> solution_, old_, image_;  // (n, rank)
   std::vector<double> gathered_;                // (loads, active)
-  std::vector<double> matrix_work_, lane_work_, banded_work_;
+  std::vector<double> matrix_work_, lane_work_, banded_work_, pencil_work_;
   std::vector<std::vector<double>> averages_;  // per axis and matrix: mean diagonal over that of the metric
+  std::vector<double> middle_;  // per diagonal axis of two matrices: geometric mean of the ends of their spectrum
   std::vector<std::int64_t> pivots_;
   std::vector<unsigned char> failed_;
   int reserved_rank_ = -1, reserved_active_ = -1;

@@ -24,6 +24,16 @@ struct BandedKernels {
   // x (n, m). work: n * (b + 2) * column_lanes(m). Returns n, or the first failing row.
   std::int64_t (*solve_columns)(std::int64_t n, int b, const T* band_a, const T* band_b, int m, const T* alpha,
                                 const T* beta, T* x, T* work);
+  // The same for matrices that are not symmetric, by LU without pivoting: for a positive definite symmetric part, as a
+  // first-order time derivative with an initial value and a decaying operator have it. work: n * (2 b + 2) *
+  // column_lanes(m). Returns n, or the first row whose pivot is too small for that.
+  std::int64_t (*solve_columns_general)(std::int64_t n, int b, const T* band_a, const T* band_b, int m, const T* alpha,
+                                        const T* beta, T* x, T* work);
+  // LU without pivoting of a band (n, 2 b + 1) in place, the diagonal of U inverted, for wide bands: four pivots at a
+  // time. Returns n, or the first row whose pivot lost ten digits against its row.
+  std::int64_t (*lu_plain)(std::int64_t n, int b, T* a);
+  // Solves with it in place, one column x (n).
+  void (*lu_plain_solve)(std::int64_t n, int b, const T* a, T* x);
   // LU with partial pivoting of a (n, 3 b + 1): a[i * (3 b + 1) + b + j - i] = A[i, j]; the last b columns of each row
   // receive fill. The multipliers replace the entries that they eliminate. Returns n, or the first singular row.
   std::int64_t (*lu)(std::int64_t n, int b, T* a, std::int64_t* pivot);
@@ -247,6 +257,170 @@ std::int64_t banded_solve_columns(std::int64_t n, int b, const T* band_a, const 
   return n;
 }
 
+// LU without pivoting of lane-interleaved matrices in band storage (n, 2 b + 1, LANES); the diagonal of U is inverted.
+// Returns n, or the first row whose pivot lost ten digits against its row.
+template <class T, int LANES>
+std::int64_t eliminate_lanes(std::int64_t n, int b, T* a) {
+  const int width = 2 * b + 1;
+  for (std::int64_t i = 0; i < n; ++i) {
+    T* row = a + i * width * LANES;
+    T size[LANES] = {};
+    for (int j = 0; j < width; ++j) {
+      for (int l = 0; l < LANES; ++l)
+        size[l] = size[l] > std::abs(row[j * LANES + l]) ? size[l] : std::abs(row[j * LANES + l]);
+    }
+    for (std::int64_t k = larger(0, i - b); k < i; ++k) {
+      T* multiplier = row + (b + k - i) * LANES;
+      const T* pivot_row = a + (k * width + b) * LANES;
+      for (int l = 0; l < LANES; ++l) multiplier[l] *= pivot_row[l];
+      const int count = static_cast<int>(smaller(b, n - 1 - k));
+      for (int j = 1; j <= count; ++j) {
+        for (int l = 0; l < LANES; ++l) multiplier[j * LANES + l] -= multiplier[l] * pivot_row[j * LANES + l];
+      }
+    }
+    T* pivot = row + b * LANES;
+    for (int l = 0; l < LANES; ++l) {
+      if (!(std::abs(pivot[l]) > T(1e-10) * size[l])) return i;
+    }
+    for (int l = 0; l < LANES; ++l) pivot[l] = T(1) / pivot[l];
+  }
+  return n;
+}
+
+template <class T, int LANES>
+void substitute_general_lanes(std::int64_t n, int b, const T* a, T* x) {
+  const int width = 2 * b + 1;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T* row = a + (i * width + b - i) * LANES;
+    for (std::int64_t k = larger(0, i - b); k < i; ++k) {
+      for (int l = 0; l < LANES; ++l) x[i * LANES + l] -= row[k * LANES + l] * x[k * LANES + l];
+    }
+  }
+  for (std::int64_t i = n - 1; i >= 0; --i) {
+    const T* row = a + (i * width + b - i) * LANES;
+    for (std::int64_t k = i + 1; k <= smaller(n - 1, i + b); ++k) {
+      for (int l = 0; l < LANES; ++l) x[i * LANES + l] -= row[k * LANES + l] * x[k * LANES + l];
+    }
+    for (int l = 0; l < LANES; ++l) x[i * LANES + l] *= row[i * LANES + l];
+  }
+}
+
+template <class T, int LANES>
+std::int64_t solve_general_group(std::int64_t n, int b, const T* band_a, const T* band_b, int m, int begin, int count,
+                                 const T* alpha, const T* beta, T* x, T* work) {
+  const int width = 2 * b + 1;
+  T* column = work + n * width * LANES;
+  T a[LANES], c[LANES];
+  for (int l = 0; l < LANES; ++l) {
+    a[l] = alpha[begin + (l < count ? l : 0)];
+    c[l] = beta[begin + (l < count ? l : 0)];
+  }
+  for (std::int64_t k = 0; k < n * width; ++k) {
+    for (int l = 0; l < LANES; ++l) work[k * LANES + l] = a[l] * band_a[k] + c[l] * band_b[k];
+  }
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (int l = 0; l < LANES; ++l) column[i * LANES + l] = x[i * m + begin + (l < count ? l : 0)];
+  }
+  const std::int64_t row = eliminate_lanes<T, LANES>(n, b, work);
+  if (row < n) return row;
+  substitute_general_lanes<T, LANES>(n, b, work, column);
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (int l = 0; l < count; ++l) x[i * m + begin + l] = column[i * LANES + l];
+  }
+  return n;
+}
+
+template <class T>
+std::int64_t banded_solve_columns_general(std::int64_t n, int b, const T* band_a, const T* band_b, int m,
+                                          const T* alpha, const T* beta, T* x, T* work) {
+  if (m == 1) return solve_general_group<T, 1>(n, b, band_a, band_b, m, 0, 1, alpha, beta, x, work);
+  if (m == 2) return solve_general_group<T, 2>(n, b, band_a, band_b, m, 0, 2, alpha, beta, x, work);
+  if (m <= 4) return solve_general_group<T, 4>(n, b, band_a, band_b, m, 0, m, alpha, beta, x, work);
+  for (int begin = 0; begin < m; begin += batch_lanes) {
+    const int count = static_cast<int>(smaller(batch_lanes, m - begin));
+    const std::int64_t row =
+        solve_general_group<T, batch_lanes>(n, b, band_a, band_b, m, begin, count, alpha, beta, x, work);
+    if (row < n) return row;
+  }
+  return n;
+}
+
+// Eliminates rows k .. k + count - 1 from each other, then all four at once from the rows below: each row of the
+// trailing part is loaded and stored once for four pivots.
+template <class T>
+std::int64_t banded_lu_plain(std::int64_t n, int b, T* a) {
+  constexpr int P = 4;
+  const std::int64_t width = 2 * b + 1;
+  // at(i, j) = a[i * width + b + j - i]
+  const auto row_of = [a, width, b](std::int64_t i) { return a + i * width + b - i; };
+  for (std::int64_t k = 0; k < n; k += P) {
+    const std::int64_t end = smaller(k + P, n);
+    for (std::int64_t p = k; p < end; ++p) {
+      T* pivot = row_of(p);
+      for (std::int64_t q = larger(k, p - b); q < p; ++q) {
+        const T* upper = row_of(q);
+        const T factor = pivot[q] *= upper[q];
+        for (std::int64_t j = q + 1; j <= smaller(n - 1, q + b); ++j) pivot[j] -= factor * upper[j];
+      }
+      T size = T(0);
+      for (std::int64_t j = p; j <= smaller(n - 1, p + b); ++j)
+        size = size > std::abs(pivot[j]) ? size : std::abs(pivot[j]);
+      if (!(std::abs(pivot[p]) > T(1e-10) * size)) return p;
+      pivot[p] = T(1) / pivot[p];
+    }
+    for (std::int64_t i = end; i <= smaller(n - 1, end - 1 + b); ++i) {
+      T* target = row_of(i);
+      T factors[P] = {};
+      const T* uppers[P];
+      for (int p = 0; p < P; ++p) uppers[p] = row_of(smaller(k + p, end - 1));
+      const std::int64_t first = larger(k, i - b);
+      for (std::int64_t q = first; q < end; ++q) {
+        T value = target[q];
+        for (std::int64_t r = first; r < q; ++r) value -= factors[r - k] * row_of(r)[q];
+        factors[q - k] = value * row_of(q)[q];
+        target[q] = factors[q - k];
+      }
+      // The band of pivot row k + p ends p columns further right than that of row k.
+      const std::int64_t common = smaller(n - 1, k + b), last = smaller(n - 1, end - 1 + b);
+      if (first == k && end - k == P) {
+        for (std::int64_t j = end; j <= common; ++j) {
+          target[j] -= (factors[0] * uppers[0][j] + factors[1] * uppers[1][j]) +
+                       (factors[2] * uppers[2][j] + factors[3] * uppers[3][j]);
+        }
+        for (std::int64_t q = k + 1; q < end; ++q) {
+          for (std::int64_t j = larger(end, common + 1); j <= smaller(last, q + b); ++j) {
+            target[j] -= factors[q - k] * row_of(q)[j];
+          }
+        }
+      } else {
+        for (std::int64_t q = first; q < end; ++q) {
+          for (std::int64_t j = end; j <= smaller(last, q + b); ++j) target[j] -= factors[q - k] * row_of(q)[j];
+        }
+      }
+    }
+  }
+  return n;
+}
+
+template <class T>
+void banded_lu_plain_solve(std::int64_t n, int b, const T* a, T* x) {
+  const std::int64_t width = 2 * b + 1;
+  const auto product = [](const T* row, const T* y, std::int64_t first, std::int64_t last) {
+    T sum[8] = {};
+    std::int64_t j = first;
+    for (; j + 8 <= last; j += 8) {
+      for (int l = 0; l < 8; ++l) sum[l] += row[j + l] * y[j + l];
+    }
+    for (; j < last; ++j) sum[0] += row[j] * y[j];
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+  };
+  for (std::int64_t i = 0; i < n; ++i) x[i] -= product(a + i * width + b - i, x, larger(0, i - b), i);
+  for (std::int64_t i = n - 1; i >= 0; --i) {
+    const T* row = a + i * width + b - i;
+    x[i] = (x[i] - product(row, x, i + 1, smaller(n, i + b + 1))) * row[i];
+  }
+}
+
 template <class T>
 std::int64_t banded_lu(std::int64_t n, int b, T* a, std::int64_t* pivot) {
   const int width = 3 * b + 1;
@@ -280,20 +454,11 @@ std::int64_t banded_lu(std::int64_t n, int b, T* a, std::int64_t* pivot) {
 }
 
 template <class T>
-void swap_rows(int m, T* x, T* y) {
-  for (int p = 0; p < m; ++p) {
-    const T swap = x[p];
-    x[p] = y[p];
-    y[p] = swap;
-  }
-}
-
-template <class T>
 void banded_lu_solve(std::int64_t n, int b, const T* a, const std::int64_t* pivot, int m, T* x, bool transpose) {
   const int width = 3 * b + 1;
   if (!transpose) {
     for (std::int64_t k = 0; k < n; ++k) {
-      if (pivot[k] != k) swap_rows(m, x + k * m, x + pivot[k] * m);
+      if (pivot[k] != k) swap_entries(m, x + k * m, x + pivot[k] * m);
       for (std::int64_t i = k + 1; i <= smaller(n - 1, k + b); ++i) {
         const T factor = a[i * width + b + k - i];
         for (int p = 0; p < m; ++p) x[i * m + p] -= factor * x[k * m + p];
@@ -322,14 +487,21 @@ void banded_lu_solve(std::int64_t n, int b, const T* a, const std::int64_t* pivo
       const T factor = a[i * width + b + k - i];
       for (int p = 0; p < m; ++p) x[k * m + p] -= factor * x[i * m + p];
     }
-    if (pivot[k] != k) swap_rows(m, x + k * m, x + pivot[k] * m);
+    if (pivot[k] != k) swap_entries(m, x + k * m, x + pivot[k] * m);
   }
 }
 
 template <class T>
 constexpr BandedKernels<T> make_banded_kernels() {
-  return {&banded_multiply<T>,      &banded_cholesky<T>, &banded_cholesky_solve<T>,
-          &banded_solve_columns<T>, &banded_lu<T>,       &banded_lu_solve<T>};
+  return {&banded_multiply<T>,
+          &banded_cholesky<T>,
+          &banded_cholesky_solve<T>,
+          &banded_solve_columns<T>,
+          &banded_solve_columns_general<T>,
+          &banded_lu_plain<T>,
+          &banded_lu_plain_solve<T>,
+          &banded_lu<T>,
+          &banded_lu_solve<T>};
 }
 
 }  // namespace

@@ -4,10 +4,9 @@
 #include <cmath>
 #include <cstdint>
 
-namespace inntd {
+#include "inntd/spectral.hpp"
 
-// Systems that are solved side by side, one per SIMD lane.
-inline constexpr int batch_lanes = 8;
+namespace inntd {
 
 template <class T>
 struct DenseKernels {
@@ -19,18 +18,26 @@ struct DenseKernels {
   void (*hadamard)(std::int64_t count, const T* a, const T* b, T* out);
   // out += a * b, elementwise.
   void (*hadamard_add)(std::int64_t count, const T* a, const T* b, T* out);
-  // For i < n: (sum_j diagonals[j][i] small[j]) x_i = rhs_i with symmetric small matrices (m, m), in place in rhs
-  // (n, m). Cholesky. Rows whose matrix is not positive definite are left untouched and marked in failed (n).
-  // Returns how many failed. work: (m * m + m) * batch_lanes.
+  // For i < n: (sum_j diagonals[j][i] small[j]) x_i = rhs_i with small matrices (m, m), in place in rhs (n, m):
+  // Cholesky from the lower halves if symmetric, else elimination without pivoting. Rows whose matrix is not positive
+  // definite, or whose pivots are too small, are left untouched and marked in failed (n). Returns how many. work: (m *
+  // m + m) * batch_lanes.
   std::int64_t (*solve_pencils)(std::int64_t n, int m, int count, const T* const* diagonals, const T* const* small,
-                                T* rhs, bool* failed, T* work);
-  // Gaussian elimination with partial pivoting: a (m, m) is destroyed, rhs (m) becomes the solution. False if singular.
-  bool (*solve_general)(int m, T* a, T* rhs);
+                                bool symmetric, T* rhs, bool* failed, T* work);
+  // Gaussian elimination with partial pivoting: a (m, m) is destroyed, rhs (m, count) becomes the solution. False if
+  // singular.
+  bool (*solve_general)(int m, int count, T* a, T* rhs);
   // Lower Cholesky factor in place; false when a pivot is not positive.
   bool (*cholesky)(int m, T* a);
-  // Eigenvalues and orthonormal eigenvectors (columns of vectors) of a symmetric matrix, by Jacobi rotations.
-  // a (m, m) is destroyed.
-  void (*eigen)(int m, T* a, T* values, T* vectors);
+  // Eigenvalues, in no order, and orthonormal eigenvectors (columns of vectors) of a symmetric matrix. a (m, m) is
+  // destroyed. work: m * m + 3 * m.
+  void (*eigen)(int m, T* a, T* values, T* vectors, T* work);
+  // The same by Jacobi rotations: slower, and small eigenvalues of graded matrices keep their relative accuracy.
+  void (*jacobi)(int m, T* a, T* values, T* vectors, T* work);
+  // a = q h q^T with orthogonal q (m, m) and h, in place of a, zero below its first subdiagonal. work: 2 * m.
+  void (*hessenberg)(int m, T* a, T* q, T* work);
+  // For i < n: (I + shifts[i] h) x_i = rhs_i in place in rhs (n, m), h as above. work: (m * m + m) * batch_lanes.
+  void (*solve_shifted)(std::int64_t n, int m, const T* h, const T* shifts, T* rhs, T* work);
 };
 
 #ifdef INNTD_KERNEL_SOURCE
@@ -143,9 +150,45 @@ unsigned solve_lanes(int m, T* a, T* x) {
   return bad;
 }
 
+// The same by elimination without pivoting, for matrices that are not symmetric. Bit l of the answer is set when lane l
+// has a pivot that lost ten digits against its row.
 template <class T>
-std::int64_t solve_pencils(std::int64_t n, int m, int count, const T* const* diagonals, const T* const* small, T* rhs,
-                           bool* failed, T* work) {
+unsigned solve_general_lanes(int m, T* a, T* x) {
+  constexpr int L = batch_lanes;
+  unsigned bad = 0;
+  for (int k = 0; k < m; ++k) {
+    T* row = a + k * m * L;
+    T inverse[L], size[L] = {};
+    for (int j = k; j < m; ++j) {
+      for (int l = 0; l < L; ++l) size[l] = size[l] > std::abs(row[j * L + l]) ? size[l] : std::abs(row[j * L + l]);
+    }
+    for (int l = 0; l < L; ++l) bad |= std::abs(row[k * L + l]) > T(1e-10) * size[l] ? 0u : 1u << l;
+    for (int l = 0; l < L; ++l) inverse[l] = row[k * L + l] != T(0) ? T(1) / row[k * L + l] : T(1);
+    for (int i = k + 1; i < m; ++i) {
+      T* target = a + i * m * L;
+      T factor[L];
+      for (int l = 0; l < L; ++l) factor[l] = target[k * L + l] * inverse[l];
+      for (int j = k + 1; j < m; ++j) {
+        for (int l = 0; l < L; ++l) target[j * L + l] -= factor[l] * row[j * L + l];
+      }
+      for (int l = 0; l < L; ++l) x[i * L + l] -= factor[l] * x[k * L + l];
+    }
+    for (int l = 0; l < L; ++l) row[k * L + l] = inverse[l];
+  }
+  for (int i = m - 1; i >= 0; --i) {
+    const T* row = a + i * m * L;
+    T* xi = x + i * L;
+    for (int j = i + 1; j < m; ++j) {
+      for (int l = 0; l < L; ++l) xi[l] -= row[j * L + l] * x[j * L + l];
+    }
+    for (int l = 0; l < L; ++l) xi[l] *= row[i * L + l];
+  }
+  return bad;
+}
+
+template <class T>
+std::int64_t solve_pencils(std::int64_t n, int m, int count, const T* const* diagonals, const T* const* small,
+                           bool symmetric, T* rhs, bool* failed, T* work) {
   constexpr int L = batch_lanes;
   T* a = work;
   T* x = work + std::int64_t{m} * m * L;
@@ -156,7 +199,7 @@ std::int64_t solve_pencils(std::int64_t n, int m, int count, const T* const* dia
       T d[L];
       for (int l = 0; l < L; ++l) d[l] = diagonals[j][begin + (l < lanes ? l : 0)];
       for (int p = 0; p < m; ++p) {
-        for (int q = 0; q <= p; ++q) {
+        for (int q = 0; q < (symmetric ? p + 1 : m); ++q) {
           const T s = small[j][p * m + q];
           T* entry = a + (p * m + q) * L;
           if (j == 0) {
@@ -170,7 +213,7 @@ std::int64_t solve_pencils(std::int64_t n, int m, int count, const T* const* dia
     for (int p = 0; p < m; ++p) {
       for (int l = 0; l < L; ++l) x[p * L + l] = rhs[(begin + (l < lanes ? l : 0)) * m + p];
     }
-    const unsigned bad = solve_lanes(m, a, x);
+    const unsigned bad = symmetric ? solve_lanes(m, a, x) : solve_general_lanes(m, a, x);
     for (int l = 0; l < lanes; ++l) {
       failed[begin + l] = (bad >> l & 1u) != 0;
       failures += failed[begin + l] ? 1 : 0;
@@ -182,7 +225,7 @@ std::int64_t solve_pencils(std::int64_t n, int m, int count, const T* const* dia
 }
 
 template <class T>
-bool solve_general(int m, T* a, T* rhs) {
+bool solve_general(int m, int count, T* a, T* rhs) {
   for (int k = 0; k < m; ++k) {
     int best = k;
     for (int i = k + 1; i < m; ++i) {
@@ -190,25 +233,23 @@ bool solve_general(int m, T* a, T* rhs) {
     }
     if (!(std::abs(a[best * m + k]) > T(0))) return false;
     if (best != k) {
-      for (int j = k; j < m; ++j) {
-        const T swap = a[k * m + j];
-        a[k * m + j] = a[best * m + j];
-        a[best * m + j] = swap;
-      }
-      const T swap = rhs[k];
-      rhs[k] = rhs[best];
-      rhs[best] = swap;
+      swap_entries(m - k, a + k * m + k, a + best * m + k);
+      swap_entries(count, rhs + k * count, rhs + best * count);
     }
     const T inverse = T(1) / a[k * m + k];
     for (int i = k + 1; i < m; ++i) {
       const T factor = a[i * m + k] * inverse;
       for (int j = k + 1; j < m; ++j) a[i * m + j] -= factor * a[k * m + j];
-      rhs[i] -= factor * rhs[k];
+      for (int p = 0; p < count; ++p) rhs[i * count + p] -= factor * rhs[k * count + p];
     }
   }
   for (int i = m - 1; i >= 0; --i) {
-    for (int j = i + 1; j < m; ++j) rhs[i] -= a[i * m + j] * rhs[j];
-    rhs[i] /= a[i * m + i];
+    for (int j = i + 1; j < m; ++j) {
+      const T value = a[i * m + j];
+      for (int p = 0; p < count; ++p) rhs[i * count + p] -= value * rhs[j * count + p];
+    }
+    const T inverse = T(1) / a[i * m + i];
+    for (int p = 0; p < count; ++p) rhs[i * count + p] *= inverse;
   }
   return true;
 }
@@ -228,46 +269,10 @@ bool cholesky(int m, T* a) {
   return true;
 }
 
-// Cyclic Jacobi: short, and accurate to the last digit also for small eigenvalues of positive matrices.
-template <class T>
-void eigen(int m, T* a, T* values, T* vectors) {
-  for (int i = 0; i < m * m; ++i) vectors[i] = T(0);
-  for (int i = 0; i < m; ++i) vectors[i * m + i] = T(1);
-  for (int round = 0; round < 30; ++round) {
-    bool rotated = false;
-    for (int p = 0; p < m; ++p) {
-      for (int q = p + 1; q < m; ++q) {
-        const T off = a[p * m + q];
-        const T scale = std::sqrt(std::abs(a[p * m + p] * a[q * m + q]));
-        if (std::abs(off) <= T(1e-16) * scale || off == T(0)) continue;
-        rotated = true;
-        const T theta = (a[q * m + q] - a[p * m + p]) / (T(2) * off);
-        const T t = (theta >= T(0) ? T(1) : T(-1)) / (std::abs(theta) + std::sqrt(theta * theta + T(1)));
-        const T c = T(1) / std::sqrt(t * t + T(1)), s = t * c;
-        for (int k = 0; k < m; ++k) {
-          const T x = a[p * m + k], y = a[q * m + k];
-          a[p * m + k] = c * x - s * y;
-          a[q * m + k] = s * x + c * y;
-        }
-        for (int k = 0; k < m; ++k) {
-          const T x = a[k * m + p], y = a[k * m + q];
-          a[k * m + p] = c * x - s * y;
-          a[k * m + q] = s * x + c * y;
-          const T v = vectors[k * m + p], w = vectors[k * m + q];
-          vectors[k * m + p] = c * v - s * w;
-          vectors[k * m + q] = s * v + c * w;
-        }
-      }
-    }
-    if (!rotated) break;
-  }
-  for (int i = 0; i < m; ++i) values[i] = a[i * m + i];
-}
-
 template <class T>
 constexpr DenseKernels<T> make_dense_kernels() {
-  return {&gram<T>,          &multiply_add<T>,  &hadamard<T>, &hadamard_add<T>,
-          &solve_pencils<T>, &solve_general<T>, &cholesky<T>, &eigen<T>};
+  return {&gram<T>,     &multiply_add<T>, &hadamard<T>,     &hadamard_add<T>, &solve_pencils<T>, &solve_general<T>,
+          &cholesky<T>, &eigen<T>,        &jacobi_eigen<T>, &hessenberg<T>,   &solve_shifted<T>};
 }
 
 }  // namespace

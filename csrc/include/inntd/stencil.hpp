@@ -43,8 +43,9 @@ struct Stencil {
   std::int64_t worst_node = 0;
 };
 
-// Every patch must fit: its segment between breaks (or ends) has at least 2 s + 1 nodes when shifted, and a periodic
-// mesh at least 2 s + 2 elements. The caller has checked it.
+// On the elements of a segment between breaks (or ends) with fewer than 2 s + 1 nodes, shifted patches take the largest
+// odd number of nodes that fits; a node at a break keeps its long patch on the other side. A periodic mesh without
+// breaks needs at least 2 s + 2 elements: the caller has checked it.
 Stencil build_stencil(const StencilMesh& mesh, const StencilPatches& patches);
 
 }  // namespace inntd
