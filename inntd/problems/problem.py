@@ -12,6 +12,7 @@ import sympy
 from inntd.axes import Axis
 from inntd.problems import describe
 from inntd.problems.algebra import SeparationError, Terms
+from inntd.problems.align import align as align_axes
 from inntd.problems.assembler import Assembler
 from inntd.problems.conditions import (
     Condition,
@@ -53,12 +54,18 @@ class Problem:
     exact
         The exact solution, if it is known, for error computation; a list with one expression per component for
         vectors and several unknowns.
+    align
+        Whether the axes get breaks, and nodes, where coefficients, sources or given values jump or have kinks. Patches
+        that cross such places lose their order.
 
     Attributes
     ----------
     unknown, unknowns, axes
         The (first) unknown, all unknowns, and the axes. Several unknowns share their axes; a component axis in front
-        of these counts through the components of all of them.
+        of these counts through the components of all of them. Axes that got breaks are other objects than those of
+        the unknown, with the same names and intervals.
+    notes
+        What was changed in the axes, in words.
     component
         Position of the component axis, None in a problem for one scalar.
     operator
@@ -100,12 +107,15 @@ class Problem:
         conditions: Iterable[Condition] = (),
         title: str = "",
         exact: Any = None,
+        align: bool = True,
     ) -> None:
         begin = time.perf_counter()
         if (weak is None) == (strong is None):
             raise TypeError(f"Problem needs either weak or strong, got {'neither' if weak is None else 'both'}")
         if not isinstance(title, str):
             raise TypeError(f"title must be a string, got {title!r}")
+        if not isinstance(align, bool):
+            raise TypeError(f"align must be True or False, got {align!r}")
         name = "weak" if strong is None else "strong"
         self.title = title
         self.is_strong = strong is not None
@@ -125,6 +135,9 @@ class Problem:
         self._separate_form(name, separator, assembler)
         self._separate_conditions(separator, assembler)
         self._separate_exact(exact, separator, assembler)
+        self.notes: tuple[str, ...] = ()
+        if align:
+            self._align()
         self.setup_seconds = time.perf_counter() - begin
 
     def _read_form(self, weak: Any, strong: Any) -> Setting:
@@ -193,6 +206,14 @@ class Problem:
             self.exact_function = PointFunction(self.axes, expression)
         except ValueError as error:
             raise ValueError(f"exact: {error}") from None
+
+    def _align(self) -> None:
+        """Exchange the axes for the same axes with the breaks of the functions over them."""
+        alignment = align_axes(self.axes, self.operator, self.load, self.conditions)
+        self.axes, self.notes = alignment.after, alignment.notes
+        self.conditions = tuple(map(alignment.condition, self.conditions))
+        if self.exact is not None:
+            self.exact = self.exact_function = alignment.function(self.exact)
 
     def _joined_exact(self, exact: Any) -> sympy.Expr:
         """Return the exact solution as one expression; of several components as a function of the component axis."""
