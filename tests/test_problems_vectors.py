@@ -336,11 +336,12 @@ def test_a_vector_and_a_scalar_over_the_same_axes() -> None:
     x, y = it.Axis("x", 0, 1, elements=6), it.Axis("y", 0, 2, elements=6)
     u, p = it.unknown("u", x, C2, y), it.unknown("p", x, y)
     v, q = it.test_function("v"), it.test_function("q")
+    bump = it.indicator(X > 0.4)  # puts a break into the axis
     flow = 2 * it.sym(it.grad(u)) - p * it.identity()
     conditions = [u.on("boundary") == [Y, 0], p.on("boundary") == X]
-    strong = it.Problem(strong=[-it.div(flow) - [1, X], it.div(u) + p], conditions=conditions)
+    strong = it.Problem(strong=[-it.div(flow) - [bump, X], it.div(u) + p], conditions=conditions)
     weak = it.Problem(
-        weak=it.inner(flow, it.sym(it.grad(v))) - it.dot([1, X], v) + it.div(u) * q + p * q, conditions=conditions
+        weak=it.inner(flow, it.sym(it.grad(v))) - it.dot([bump, X], v) + it.div(u) * q + p * q, conditions=conditions
     )
     assert set(strong.operator) == set(weak.operator)
     assert {term.forms[0].place for term in strong.load} == {0, 1}

@@ -34,9 +34,11 @@ def _part(problem: Problem, model: CPModel | TuckerModel, unknown: Unknown, slot
         return scalar
     factors = [np.asarray(factor.detach()) for factor in model.factors]
     factors[problem.component] = factors[problem.component][slot.first : slot.first + (slot.count or 1)]
-    order = [problem.component if axis is unknown.component_axis else problem.axes.index(axis) for axis in unknown.axes]
+    names = [axis.name for axis in problem.axes]  # by name: axes may have got breaks since they were declared
+    order = [problem.component if axis is unknown.component_axis else names.index(axis.name) for axis in unknown.axes]
+    axes = [axis if axis.discrete else problem.axes[d] for axis, d in zip(unknown.axes, order, strict=True)]
     chosen = [factors[d] for d in order]
     if isinstance(model, TuckerModel):
         core = np.asarray(model.core.detach()).transpose(order)
-        return TuckerModel.from_factors(unknown.axes, core, chosen)
-    return CPModel.from_factors(unknown.axes, chosen)
+        return TuckerModel.from_factors(axes, core, chosen)
+    return CPModel.from_factors(axes, chosen)
