@@ -6,81 +6,12 @@ import math
 
 import numpy as np
 import pytest
-import tensorly as tl
-import torch
-from conformance_models import Array, Dense, FieldConformance
+from conformance_models import AXES, Dense, dense_form, line, random_cp
+from conformance_models import random_tucker as random_model
 from hypothesis import given
 from hypothesis import strategies as st
-from test_models_cp import AXES, line
-from test_models_cp import random_model as random_cp
 
 import inntd as it
-
-
-def random_model(axes: list[it.Axis], ranks: list[int] | None = None, seed: int = 0) -> it.TuckerModel:
-    rng = np.random.default_rng(seed)
-    ranks = ranks or [2 + d for d in range(len(axes))]
-    factors = [rng.standard_normal((axis.size, rank)) for axis, rank in zip(axes, ranks, strict=True)]
-    return it.TuckerModel.from_factors(axes, rng.standard_normal(ranks), factors)
-
-
-def dense_form(model: it.TuckerModel) -> Dense:
-    core, *factors = (part.detach().numpy().astype(float) for part in (model.core, *model.factors))
-    return Dense(model.axes, tl.tucker_to_tensor((core, factors)))
-
-
-@pytest.mark.parametrize("case", AXES)
-class TestFixedModels(FieldConformance):
-    """Models as they come from a solver, evaluated by the core."""
-
-    @pytest.fixture
-    def field(self, case: str) -> it.TuckerModel:
-        return random_model(AXES[case]())
-
-    @pytest.fixture
-    def dense(self, field: it.TuckerModel) -> Dense:
-        return dense_form(field)
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("case", AXES)
-class TestTrainableModels(FieldConformance):
-    """Models as they are trained, evaluated by torch, with a graph."""
-
-    @pytest.fixture
-    def field(self, case: str) -> it.TuckerModel:
-        return random_model(AXES[case]()).requires_grad_()
-
-    @pytest.fixture
-    def dense(self, field: it.TuckerModel) -> Dense:
-        return dense_form(field)
-
-    def close(self, found: object, expected: object) -> None:
-        super().close(*(x.detach() if isinstance(x, torch.Tensor) else x for x in (found, expected)))
-
-    def test_jet(self, field: it.TuckerModel, dense: Dense, points: Array) -> None:
-        expected = it.TuckerModel.from_factors(field.axes, field.core, list(field.factors)).jet(points)
-        for found, other in zip(field.jet(points), expected, strict=True):
-            assert found.requires_grad
-            np.testing.assert_allclose(found.detach(), other, rtol=1e-9, atol=1e-9 * float(other.abs().max()))
-
-
-class TestFloat32(FieldConformance):
-    """Models of single precision."""
-
-    rtol = 3e-6
-
-    @pytest.fixture
-    def field(self) -> it.TuckerModel:
-        return random_model(AXES["graded and periodic"]()).to(torch.float32)
-
-    @pytest.fixture
-    def dense(self, field: it.TuckerModel) -> Dense:
-        return dense_form(field)
-
-    def test_points_of_wrong_shape_or_type_are_refused(self, field: it.TuckerModel, points: Array) -> None:
-        with pytest.raises(TypeError, match=r"dtype torch\.float32, got torch\.float64"):
-            field(torch.tensor(points))
 
 
 @given(st.lists(st.tuples(st.integers(2, 6), st.integers(1, 4)), min_size=1, max_size=4), st.integers(0, 2**31))
@@ -90,8 +21,7 @@ def test_norms_and_distances_are_those_of_the_dense_form(shape: list[tuple[int, 
     u = random_model(axes, [rank for _, rank in shape], seed)
     v = random_model(axes, [1 + (rank + seed) % 3 for _, rank in shape], seed + 1)
     w = random_cp(axes, 3, seed)
-    factors = [factor.numpy() for factor in w.factors]
-    dense = {u: dense_form(u), v: dense_form(v), w: Dense(axes, tl.cp_to_tensor((np.ones(3), factors)))}
+    dense = {model: dense_form(model) for model in (u, v, w)}
     for one, other in ((u, v), (v, u), (u, w), (w, u)):
         size = dense[one].norm() + dense[other].norm()
         difference = Dense(axes, dense[one].nodal - dense[other].nodal)

@@ -49,17 +49,17 @@ def grid(axes: Axes, core: Tensor, factors: Sequence[Tensor], vectors: Sequence[
 
     The core is multiplied by one matrix (K_d, r_d) after the other, those first that make it smaller.
     """
-    parts = [core] if watched([core, *factors, *vectors]) else [core.detach()]
+    found = core if watched([core, *factors, *vectors]) else core.detach()
     for d in _grid_order(core.shape, [len(x) for x in vectors]):
         rows = _rows(axes[d], factors[d], vectors[d])
-        found = parts.pop()
-        left, right = math.prod(found.shape[:d]), math.prod(found.shape[d + 1 :])
-        shape = [*found.shape[:d], len(rows), *found.shape[d + 1 :]]
+        before, after = found.shape[:d], found.shape[d + 1 :]
+        left, right = math.prod(before), math.prod(after)
         if right == 1:
-            parts.append((found.reshape(left, -1) @ rows.T).reshape(shape))
+            product = found.reshape(left, rows.shape[1]) @ rows.T
         else:
-            parts.append((rows @ found.reshape(left, -1, right)).reshape(shape))
-    return parts.pop()
+            product = rows @ found.reshape(left, rows.shape[1], right)
+        found = product.reshape(*before, len(rows), *after)
+    return found
 
 
 def grid_bytes(ranks: Sequence[int], sizes: Sequence[int], itemsize: int) -> int:
