@@ -17,6 +17,7 @@ import numpy.typing as npt
 from inntd._kernels import core
 from inntd.models.result import Status, Step
 from inntd.solvers.coordinates import AxisCoordinates, choose_coordinates
+from inntd.solvers.momentum import Momentum
 from inntd.solvers.operator import DiscreteSystem
 
 Vector = npt.NDArray[np.float64]
@@ -49,8 +50,8 @@ class Plan:
         Sweeps over new modes alone, at most.
     fewest_sweeps, most_sweeps
         Sweeps over all modes after a growth step.
-    final_sweeps
-        Sweeps over all modes at the largest rank, at most.
+    final_sweeps, idle_sweeps
+        Sweeps over all modes at the largest rank, at most; and how many may pass without a smaller change.
     patience
         Growth steps without progress after which the run counts as stagnated.
     """
@@ -65,6 +66,7 @@ class Plan:
     fewest_sweeps: int = 2
     most_sweeps: int = 12
     final_sweeps: int = 40
+    idle_sweeps: int = 10
     patience: int = 6
 
 
@@ -275,15 +277,8 @@ def _update_all(state: State, plan: Plan) -> tuple[float, float, int]:
 
 def _finish(state: State, plan: Plan) -> tuple[Status, str]:
     """Settle the modes at the largest rank, and estimate the error by what a few more would change."""
-    previous = float("inf")
-    for _ in range(plan.final_sweeps if plan.updates else 0):
-        report = state.solver.sweep(0)
-        if _rejected(state, report):
-            return "diverged", "a block update failed in the last sweeps; the modes before it are kept"
-        state.kept = _snapshot(state.solver)
-        if report.change <= FLOOR * report.norm or report.change > 0.9 * previous:
-            break
-        previous = report.change
+    if plan.updates and not _settle(state, plan):
+        return "diverged", "a block update failed in the last sweeps; the modes before it are kept"
     kept = state.kept
     trial = grow(state, plan, _block_size(state.solver.rank, plan))
     state.kept = kept
@@ -294,6 +289,23 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
     if trial.estimate <= plan.tolerance:
         return "converged", f"further modes would change the solution by {trial.estimate:.1e} of its norm"
     return "max_rank", f"{plan.rank} modes do not reach the tolerance: raise rank"
+
+
+def _settle(state: State, plan: Plan) -> bool:
+    """Sweep over all modes, accelerated, until they stand still or no longer get closer to that; False on failure."""
+    momentum, changes = Momentum(), []
+    for _ in range(plan.final_sweeps):
+        report = state.solver.sweep(0)
+        if _rejected(state, report):
+            return False
+        state.kept = momentum.push(state.solver, report.change)
+        changes.append(report.change)
+        late, early = changes[-plan.idle_sweeps :], changes[: -plan.idle_sweeps]
+        idle = bool(early) and min(late) > 0.9 * min(early)
+        if report.change <= FLOOR * report.norm or idle:
+            break
+    state.solver.assign(*state.kept)
+    return True
 
 
 def _mixture(columns: Vector, random: np.random.Generator, count: int) -> Vector:
