@@ -52,6 +52,8 @@ class Plan:
         Sweeps over all modes after a growth step.
     final_sweeps, idle_sweeps
         Sweeps over all modes at the largest rank, at most; and how many may pass without a smaller change.
+    settled
+        Change per sweep, relative to that by the last growth step, at which the modes count as settled.
     patience
         Growth steps without progress after which the run counts as stagnated.
     """
@@ -67,6 +69,7 @@ class Plan:
     most_sweeps: int = 12
     final_sweeps: int = 40
     idle_sweeps: int = 10
+    settled: float = 0.15
     patience: int = 6
 
 
@@ -292,8 +295,9 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
 
 
 def _settle(state: State, plan: Plan) -> bool:
-    """Sweep over all modes, accelerated, until they stand still or no longer get closer to that; False on failure."""
+    """Sweep over all modes, accelerated, until that changes much less than the last modes did; False on failure."""
     momentum, changes = Momentum(), []
+    enough = max(plan.settled * state.history[-1].estimate, FLOOR) if state.history else FLOOR
     for _ in range(plan.final_sweeps):
         report = state.solver.sweep(0)
         if _rejected(state, report):
@@ -302,7 +306,7 @@ def _settle(state: State, plan: Plan) -> bool:
         changes.append(report.change)
         late, early = changes[-plan.idle_sweeps :], changes[: -plan.idle_sweeps]
         idle = bool(early) and min(late) > 0.9 * min(early)
-        if report.change <= FLOOR * report.norm or idle:
+        if report.change <= enough * report.norm or idle:
             break
     state.solver.assign(*state.kept)
     return True
