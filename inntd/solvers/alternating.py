@@ -75,7 +75,11 @@ class Plan:
 
 @dataclass
 class State:
-    """The solver between two steps; `kept` holds the last good factors and amplitudes."""
+    """The solver between two steps; `kept` holds the last good factors and amplitudes.
+
+    Modes of a vector field belong to one component each, in turn: their factor on the component axis is a unit vector
+    and does not change, so that conditions on single components, and smoothness, stay those of scalar fields.
+    """
 
     solver: core.Alternating
     coordinates: list[AxisCoordinates]
@@ -89,6 +93,22 @@ class State:
     norm: float = 0.0
     repaired: int = 0
     failed: bool = False
+    component: int | None = None  # position of the component axis
+
+    @property
+    def components(self) -> int:
+        """Number of components, 1 for a scalar."""
+        return 1 if self.component is None else len(self.coordinates[self.component].order)
+
+    def append(self, count: int) -> None:
+        """Append modes of random starting values."""
+        begin = self.solver.rank
+        classes = [(begin + i) % self.components for i in range(count)]
+        columns = [
+            np.ascontiguousarray(start[:, classes]) if d == self.component else _mixture(start, self.random, count)
+            for d, start in enumerate(self.starts)
+        ]
+        self.solver.append(columns, classes)
 
 
 @dataclass(frozen=True)
@@ -142,8 +162,12 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
     loads = [c.load(vectors[free]) for c, vectors, free in zip(coordinates, system.vectors, system.free, strict=True)]
     scale = float(system.load_logs.max()) if len(system.load_logs) else 0.0
     sign = _sign(system)
+    fixed = system.fixed or [None] * len(coordinates)
     solver = core.Alternating(
-        [c.system(load) for c, load in zip(coordinates, loads, strict=True)],
+        [
+            c.system(load, marks, frozen=d == system.component)
+            for d, (c, load, marks) in enumerate(zip(coordinates, loads, fixed, strict=True))
+        ],
         system.terms,
         sign * system.coefficients,
         np.ascontiguousarray(system.load_terms, dtype=np.int32),
@@ -151,10 +175,11 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
         plan.proximal,
     )
     starts = [
-        _start_columns(c, axis.nodes[: axis.size][free])
-        for c, axis, free in zip(coordinates, system.axes, system.free, strict=True)
+        c.from_nodes(np.eye(axis.size)) if d == system.component else _start_columns(c, axis.nodes[: axis.size][free])
+        for d, (c, axis, free) in enumerate(zip(coordinates, system.axes, system.free, strict=True))
     ]
-    return State(solver, coordinates, scale, starts, np.random.default_rng(plan.seed), time.perf_counter())
+    random, now = np.random.default_rng(plan.seed), time.perf_counter()
+    return State(solver, coordinates, scale, starts, random, now, component=system.component)
 
 
 def _sign(system: DiscreteSystem) -> float:
@@ -183,7 +208,7 @@ def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tupl
     best, best_modes, since_best = float("inf"), state.kept, 0
     while state.solver.rank < plan.rank:
         before = state.kept
-        step = grow(state, plan, min(plan.rank - state.solver.rank, _block_size(state.solver.rank, plan)))
+        step = grow(state, plan, min(plan.rank - state.solver.rank, _block_size(state, plan)))
         if state.failed:
             return "diverged", "a block update failed; the modes before it are kept (try a finer mesh or another seed)"
         state.estimate = step.estimate
@@ -220,10 +245,12 @@ def _stagnation_advice(state: State, best: float, plan: Plan) -> str:
     return f"the estimate stays near {best:.1e}: loosen tolerance, or use fewer coupled axes"
 
 
-def _block_size(rank: int, plan: Plan) -> int:
+def _block_size(state: State, plan: Plan) -> int:
     """One mode at a time at first: measured over many solutions, larger blocks end with up to five times the modes,
-    because random starts crowd together. Later the cost of updating everything after each mode counts more."""
-    return max(1, min(plan.block, rank // 8)) if plan.updates else 1
+    because random starts crowd together. Later the cost of updating everything after each mode counts more. Vector
+    fields get one mode per component instead of one."""
+    each = max(1, min(plan.block, state.solver.rank // state.components // 8)) if plan.updates else 1
+    return state.components * each
 
 
 def grow(state: State, plan: Plan, count: int) -> Step:
@@ -234,7 +261,7 @@ def grow(state: State, plan: Plan, count: int) -> Step:
     """
     solver = state.solver
     begin = solver.rank
-    solver.append([_mixture(columns, state.random, count) for columns in state.starts])
+    state.append(count)
     sweeps, correction = 0, 0.0
     for _ in range(plan.growth_sweeps):
         report = solver.sweep(begin)
@@ -283,7 +310,7 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
     if plan.updates and not _settle(state, plan):
         return "diverged", "a block update failed in the last sweeps; the modes before it are kept"
     kept = state.kept
-    trial = grow(state, plan, _block_size(state.solver.rank, plan))
+    trial = grow(state, plan, _block_size(state, plan))
     state.kept = kept
     state.history[-1] = Step(plan.rank, trial.estimate, trial.sweeps, trial.seconds)
     state.estimate = trial.estimate
