@@ -196,7 +196,7 @@ def test_no_text_gives_anything_but_an_expression_or_a_named_refusal(text: str) 
     assert isinstance(outcome, sympy.Expr) or outcome.startswith("here")
 
 
-@pytest.mark.parametrize("name", ["poisson_10d", "poisson_product", "helmholtz"])
+@pytest.mark.parametrize("name", ["poisson_10d", "poisson_product", "poisson_bumps", "helmholtz"])
 def test_examples_are_the_same_problem_in_both_forms(name: str) -> None:
     text, script = read_problem(EXAMPLES / f"{name}.toml"), runpy.run_path(str(EXAMPLES / f"{name}.py"))["problem"]
     problem = text.problem
