@@ -187,7 +187,7 @@ class Problem:
             check_whole_faces(condition, separator)
             parts += separate_condition(condition, self.setting, separator, assembler)
         self.conditions: tuple[Dirichlet, ...] = join_equal(parts, self.setting.components)
-        check_agreement(self.conditions)
+        check_agreement(self.conditions, self.setting.names())
         check_faces(self.operator, self.load, self.conditions, self.fluxes, self.setting)
         check_initial(self.operator, self.conditions, self.setting)
 
