@@ -10,7 +10,7 @@ import numpy.typing as npt
 from inntd import _checks
 from inntd._kernels import core
 from inntd.axes._cache import BoundedCache
-from inntd.axes.axis import Axis
+from inntd.axes.axis import Axis, Face
 from inntd.axes.banded import BandedMatrix
 from inntd.axes.functions import Function, evaluate
 from inntd.axes.quadrature import AdaptiveRule
@@ -113,6 +113,64 @@ def load(axis: Axis, functions: Function | Sequence[Function], test: int = 0) ->
             if _has_value(several[i]):
                 _loads.get((axis.key, test, several[i]), lambda i=i: columns[i])  # type: ignore[misc]
     return np.stack([columns[i] for i in range(len(several))], axis=1) if several else np.zeros((axis.size, 0))
+
+
+def face_matrix(face: Face, trial: int = 0, test: int = 0) -> BandedMatrix:
+    r"""Return :math:`N_i^{(test)} N_j^{(trial)}` at one end of an axis: rows belong to test functions.
+
+    Raises
+    ------
+    ValueError
+        The axis has no ends, being periodic or discrete.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> face_matrix(it.Axis("x", 0, 2, elements=2, basis=it.LinearBasis()).end).toarray()
+    array([[0., 0., 0.],
+           [0., 0., 0.],
+           [0., 0., 1.]])
+    """
+    rows, columns = face_load(face, test), face_load(face, trial)
+    (i,), (j,) = np.nonzero(rows), np.nonzero(columns)
+    band = np.zeros((face.axis.size, 2 * face.axis.table.width - 1))
+    b = face.axis.table.width - 1
+    band[i[:, None], b + j[None, :] - i[:, None]] = np.outer(rows[i], columns[j])
+    return BandedMatrix(band)
+
+
+def face_load(face: Face, test: int = 0) -> Array:
+    """Return the values or derivatives (size,) of all basis functions at one end of an axis.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> face_load(it.Axis("x", 0, 2, elements=2, basis=it.LinearBasis()).start, 1)
+    array([-1.,  1.,  0.])
+    """
+    axis = face.axis
+    if axis.periodic or axis.discrete:
+        raise ValueError(f"axis {axis.name!r} is {'periodic' if axis.periodic else 'discrete'}: it has no faces")
+    index, values = axis.tabulate(np.array([face.coordinate]), test)
+    column = np.zeros(axis.size)
+    column[index[0]] = values[0]
+    return column
+
+
+def component_matrix(axis: Axis, row: int, column: int) -> BandedMatrix:
+    """Return the matrix of a discrete axis with a single one, at (row, column): it couples two components.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> component_matrix(it.Axis.discrete("c", 2), 0, 1).toarray()
+    array([[0., 1.],
+           [0., 0.]])
+    """
+    width = abs(row - column)
+    band = np.zeros((axis.size, 2 * width + 1))
+    band[row, width + column - row] = 1.0
+    return BandedMatrix(band)
 
 
 def _order(axis: Axis, name: str, value: object) -> int:

@@ -18,10 +18,15 @@ from inntd.axes import Axis
 #: Stands for the coordinate in every one-dimensional function, so that equal functions of different axes are equal.
 COORDINATE = sympy.Symbol("ξ", real=True)
 
+#: Stand for a function of one coordinate that picks the values at an end of its axis: the factor of a face integral.
+AT_START, AT_END = sympy.Dummy("start"), sympy.Dummy("end")
+PLACES = (AT_START, AT_END)
+
 #: More terms than this are refused: they stand for a product of sums that no solver could handle.
 MAX_TERMS = 20_000
 
-Index: TypeAlias = "tuple[tuple[int, int], ...]"  # (position of the axis, order of the derivative), sorted
+# (position of the axis, order of the derivative), sorted; on the component axis the component, counted from 1
+Index: TypeAlias = "tuple[tuple[int, int], ...]"
 Factors: TypeAlias = "frozenset[tuple[int, sympy.Expr]]"  # (position of the axis, function of COORDINATE)
 Key: TypeAlias = "tuple[Index | None, Index | None, Factors]"  # unknown, test function, coefficient
 Terms: TypeAlias = "dict[Key, float]"
@@ -71,7 +76,9 @@ class Algebra:
         """Split a function of COORDINATE into a number and the rest, None for a constant."""
         known = self._normal.get(function)
         if known is None:
-            if not function.has(COORDINATE):
+            if function in PLACES:
+                known = 1.0, function
+            elif not function.has(COORDINATE):
                 known = self.number(function), None
             elif function.is_Mul:
                 constant, rest = function.as_independent(COORDINATE, as_Add=False)
@@ -136,7 +143,7 @@ class Algebra:
         for axis, function in right:
             mine = functions.pop(axis, None)
             if mine is not None:
-                extra, product = self._product(mine, function)
+                extra, product = self._product(axis, mine, function)
                 number *= extra
             else:
                 product = function
@@ -144,11 +151,25 @@ class Algebra:
                 functions[axis] = product
         return number, frozenset(functions.items())
 
-    def _product(self, a: sympy.Expr, b: sympy.Expr) -> tuple[float, sympy.Expr | None]:
+    def _product(self, axis: int, a: sympy.Expr, b: sympy.Expr) -> tuple[float, sympy.Expr | None]:
+        if a in PLACES or b in PLACES:
+            place, other = (a, b) if a in PLACES else (b, a)
+            return self.at_end(axis, place, other), place
         known = self._products.get((a, b))
         if known is None:
             known = self._products[a, b] = self.normal(a * b)
         return known
+
+    def at_end(self, axis: int, place: sympy.Expr, function: sympy.Expr) -> float:
+        """Return the value of a function of one axis at one of its ends."""
+        if function in PLACES:
+            raise ValueError(f"a face integral over {self.axes[axis].name} stands inside of another one")
+        position = sympy.Float(self.axes[axis].domain[0 if place == AT_START else 1], 20)
+        return self.number(function.xreplace({COORDINATE: position}))
+
+    def restrict(self, terms: Terms, axis: int, place: sympy.Expr) -> Terms:
+        """Take a sum at one end of an axis instead of integrating over that axis."""
+        return self.multiply(terms, {(None, None, frozenset([(axis, place)])): 1.0})
 
     def differentiate(self, terms: Terms, axis: int) -> Terms:
         """Differentiate a sum in one axis by the product rule."""
@@ -164,6 +185,8 @@ class Algebra:
     def differentiate_factor(self, key: Key, number: float, axis: int) -> Terms:
         """Differentiate only the coefficient of one term."""
         trial, test, factors = key
+        if any(function in PLACES for _, function in factors):
+            raise ValueError("a face integral cannot be differentiated: write on(face, ...) as a term of its own")
         for entry in factors:
             if entry[0] == axis:
                 extra, slope = self._slope(entry[1], axis)

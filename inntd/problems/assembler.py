@@ -9,19 +9,21 @@ import numpy as np
 import sympy
 
 from inntd.axes import Axis
-from inntd.problems.algebra import COORDINATE, NOTHING, Factors, Key, Terms
+from inntd.problems.algebra import AT_END, AT_START, COORDINATE, NOTHING, PLACES, Factors, Key, Terms
 from inntd.problems.breaks import breaks
-from inntd.problems.separate import AxisForm, AxisFunction, BilinearTerm, LinearTerm, LoadForm, SeparatedFunction
+from inntd.problems.separate import AxisForm, AxisFunction, BilinearTerm, End, LinearTerm, LoadForm, SeparatedFunction
+
+_END: dict[sympy.Expr, End] = {AT_START: "start", AT_END: "end"}
 
 
 class Assembler:
     """Turns sums of products into the forms of a solver; equal functions become one object."""
 
-    def __init__(self, axes: Sequence[Axis]) -> None:
-        self.axes = tuple(axes)
+    def __init__(self, axes: Sequence[Axis], component: int | None = None) -> None:
+        self.axes, self.component = tuple(axes), component
         self._functions: dict[tuple[sympy.Expr, tuple[float, float]], AxisFunction] = {}
-        self._forms: dict[tuple[int, int, AxisFunction | None], AxisForm] = {}
-        self._loads: dict[tuple[int, AxisFunction | None], LoadForm] = {}
+        self._forms: dict[AxisForm, AxisForm] = {}
+        self._loads: dict[LoadForm, LoadForm] = {}
 
     def function(self, axis: int, expression: sympy.Expr) -> AxisFunction:
         """Return a checked one-dimensional function."""
@@ -39,7 +41,7 @@ class Assembler:
         for (trial, test, factors), number in merge(terms).items():
             trials, tests, weights = dict(trial or ()), dict(test or ()), dict(factors)
             forms = tuple(
-                self._form(trials.get(i, 0), tests.get(i, 0), self._weight(i, weights)) for i in range(len(self.axes))
+                self._form(i, trials.get(i, 0), tests.get(i, 0), weights.get(i)) for i in range(len(self.axes))
             )
             result.append(BilinearTerm(number, forms))
         return tuple(result)
@@ -49,7 +51,7 @@ class Assembler:
         result = []
         for (_, test, factors), number in merge(terms).items():
             tests, weights = dict(test or ()), dict(factors)
-            forms = tuple(self._load(tests.get(i, 0), self._weight(i, weights)) for i in range(len(self.axes)))
+            forms = tuple(self._load(i, tests.get(i, 0), weights.get(i)) for i in range(len(self.axes)))
             result.append(LinearTerm(number, forms))
         return tuple(result)
 
@@ -65,11 +67,23 @@ class Assembler:
         expression = weights.get(axis)
         return None if expression is None else self.function(axis, expression)
 
-    def _form(self, trial: int, test: int, weight: AxisFunction | None) -> AxisForm:
-        return self._forms.setdefault((trial, test, weight), AxisForm(trial, test, weight))
+    def _form(self, axis: int, trial: int, test: int, factor: sympy.Expr | None) -> AxisForm:
+        if axis == self.component:
+            form = AxisForm(place=(test - 1, trial - 1))
+        elif factor in PLACES:
+            form = AxisForm(trial, test, None, _END[factor])
+        else:
+            form = AxisForm(trial, test, None if factor is None else self.function(axis, factor))
+        return self._forms.setdefault(form, form)
 
-    def _load(self, test: int, weight: AxisFunction | None) -> LoadForm:
-        return self._loads.setdefault((test, weight), LoadForm(test, weight))
+    def _load(self, axis: int, test: int, factor: sympy.Expr | None) -> LoadForm:
+        if axis == self.component:
+            form = LoadForm(place=test - 1)
+        elif factor in PLACES:
+            form = LoadForm(test, None, _END[factor])
+        else:
+            form = LoadForm(test, None if factor is None else self.function(axis, factor))
+        return self._loads.setdefault(form, form)
 
 
 def _check_finite(function: AxisFunction, axis: Axis) -> None:
@@ -105,8 +119,8 @@ def _merge_axis(terms: Terms, axis: int) -> Terms:
     groups: dict[Key, list[tuple[float, sympy.Expr]]] = defaultdict(list)
     for (trial, test, factors), number in terms.items():
         entry = next((entry for entry in factors if entry[0] == axis), None)
-        rest = factors if entry is None else factors - {entry}
-        groups[trial, test, rest].append((number, sympy.S.One if entry is None else entry[1]))
+        rest = factors if entry is None or entry[1] in PLACES else factors - {entry}  # ends are no functions to add
+        groups[trial, test, rest].append((number, sympy.S.One if rest is factors or entry is None else entry[1]))
     merged: Terms = {}
     for (trial, test, rest), group in groups.items():
         if len(group) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from inntd.axes import Axis, Face
 from inntd.problems.algebra import SeparationError
 from inntd.problems.assembler import Assembler
 from inntd.problems.expand import Separator, shorten
-from inntd.problems.fields import Unknown, expression_of, fields_in
+from inntd.problems.fields import Unknown, VectorUnknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
-from inntd.problems.separate import Array, SeparatedFunction
+from inntd.problems.separate import Array, BilinearTerm, SeparatedFunction
+from inntd.problems.setting import Setting
+from inntd.problems.tensor import Tensor, operand
 
 #: Values of two conditions may differ by this much, relative to their size, where their faces meet.
 TOLERANCE = 1e-9
@@ -26,10 +29,21 @@ _CHUNK = 2_000_000  # numbers held at once while conditions are compared
 
 @dataclass(frozen=True)
 class Dirichlet:
-    """The unknown equals a separated function on some faces."""
+    """The unknown, or one component of it, equals a separated function on some faces.
+
+    Parameters
+    ----------
+    faces
+        Whole faces of the box.
+    value
+        A function of all axes, constant along the component axis.
+    component
+        Which component, counted over all unknowns; None for all of them.
+    """
 
     faces: tuple[Face, ...]
     value: SeparatedFunction
+    component: int | None = None
 
     @property
     def homogeneous(self) -> bool:
@@ -39,45 +53,119 @@ class Dirichlet:
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """`u.on(...) == value` as written; :class:`inntd.Problem` checks and separates it."""
+    """`u.on(...) == value` as written; :class:`inntd.Problem` checks and separates it.
+
+    `values` holds one expression, for a scalar, for one component or for all of them, or one per component.
+    """
 
     unknown: Unknown
     faces: tuple[Face, ...]
-    value: sympy.Expr
+    values: tuple[sympy.Expr, ...]
+    component: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The unknown or its component."""
+        return self.unknown.name if self.component is None else f"{self.unknown.name}[{self.component}]"
 
     def __str__(self) -> str:
-        return f"{self.unknown.name} = {shorten(self.value)} on {shown_faces(self.faces)}"
+        shown = [shorten(value) for value in self.values]
+        value = shown[0] if len(shown) == 1 else f"({', '.join(shown)})"
+        return f"{self.name} = {value} on {shown_faces(self.faces)}"
 
     def __bool__(self) -> bool:
         raise TypeError(f"the condition {self} has no truth value; put it into Problem(conditions=[...])")
 
 
-class Trace:
-    """An unknown restricted to whole faces; `trace == value` makes a condition."""
+@dataclass(frozen=True, eq=False)
+class Flux(Condition):
+    """`u.flux(...) == value` as written; the value may contain the unknowns."""
+
+    def __str__(self) -> str:
+        return f"flux of {super().__str__()}"
+
+
+class _Restriction(abc.ABC):
+    """An unknown, or one component, on whole faces."""
 
     __hash__ = None  # type: ignore[assignment]
     __array_ufunc__ = None
 
-    def __init__(self, unknown: Unknown, faces: tuple[Face, ...]) -> None:
-        self.unknown, self.faces = unknown, faces
+    def __init__(self, unknown: Unknown, faces: tuple[Face, ...], component: int | None = None) -> None:
+        self.unknown, self.faces, self.component = unknown, faces, component
 
     def __eq__(self, value: object) -> Condition:  # type: ignore[override]
         return self.equals(value)
 
+    @abc.abstractmethod
     def equals(self, value: object) -> Condition:
-        """Return the condition that the unknown equals a number or a SymPy expression on these faces."""
-        expression = expression_of(value, f"the value of {self!r}")
-        if expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
-            raise ValueError(f"the value of {self!r} must be finite, got {expression}")
-        if fields_in(expression):
-            raise ValueError(f"the value of {self!r} must not contain unknowns or test functions, got {expression}")
-        return Condition(self.unknown, self.faces, expression)
+        """Return the condition that it equals a value."""
 
     def __ne__(self, value: object) -> bool:
         raise TypeError(f"a condition is written {self!r} == value, not !=")
 
+    def _listed(self, value: Any) -> Sequence[object]:
+        count = self.unknown.components
+        if count is None or self.component is not None:
+            raise TypeError(f"the value of {self!r} must be a number or a SymPy expression, got the list {value!r}")
+        if len(value) != count:
+            raise ValueError(f"the value of {self!r} must have {count} components, got {len(value)}: {value!r}")
+        return list(value)
+
+    def _expression(self, value: object) -> sympy.Expr:
+        expression = expression_of(value, f"the value of {self!r}")
+        if expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
+            raise ValueError(f"the value of {self!r} must be finite, got {expression}")
+        return expression
+
     def __repr__(self) -> str:
-        return f"{self.unknown.name} on {shown_faces(self.faces)}"
+        name = self.unknown.name if self.component is None else f"{self.unknown.name}[{self.component}]"
+        return f"{name} on {shown_faces(self.faces)}"
+
+
+class Trace(_Restriction):
+    """The values of an unknown, or of one component, on whole faces; `trace == value` makes a Dirichlet condition."""
+
+    def equals(self, value: object) -> Condition:
+        """Return the condition that the unknown equals a value on these faces.
+
+        Parameters
+        ----------
+        value
+            A number or a SymPy expression, of a vector for all components; or a list with one per component.
+        """
+        values = self._listed(value) if isinstance(value, (list, tuple, np.ndarray)) else [value]
+        return Condition(self.unknown, self.faces, tuple(map(self._known, values)), self.component)
+
+    def _known(self, value: object) -> sympy.Expr:
+        expression = self._expression(value)
+        if fields_in(expression):
+            raise ValueError(f"the value of {self!r} must not contain unknowns or test functions, got {expression}")
+        return expression
+
+
+class FluxTrace(_Restriction):
+    """The flux of an unknown, or of one component, out of whole faces; `flux == value` makes a condition."""
+
+    def equals(self, value: object) -> Flux:
+        """Return the condition that the flux equals a value, which may contain the unknowns.
+
+        Parameters
+        ----------
+        value
+            A number or a SymPy expression, of a vector for all components; a vector, or a list with one per component.
+        """
+        if isinstance(value, (Tensor, VectorUnknown)):
+            if self.unknown.components is None or self.component is not None:
+                raise TypeError(f"the flux of {self!r} must be a scalar, got the vector {value!r}")
+            values: tuple[sympy.Expr, ...] = (operand(value, f"the flux of {self!r}"),)
+        else:
+            listed = self._listed(value) if isinstance(value, (list, tuple, np.ndarray)) else [value]
+            values = tuple(map(self._expression, listed))
+        for symbol in (symbol for expression in values for symbol in fields_in(expression)):
+            if not isinstance(symbol.field, Unknown):
+                raise ValueError(f"the flux of {self!r} must not contain test functions, got {symbol}")
+        return Flux(self.unknown, self.faces, values, self.component)
 
 
 def shown_faces(faces: Sequence[Face]) -> str:
@@ -86,10 +174,10 @@ def shown_faces(faces: Sequence[Face]) -> str:
     return ", ".join(names if len(names) <= 8 else [*names[:3], f"… ({len(names)} faces in all)", names[-1]])
 
 
-def faces_of(unknown: Unknown, where: Sequence[Any]) -> tuple[Face, ...]:
+def faces_of(unknown: Unknown, where: Sequence[Any], method: str = "on") -> tuple[Face, ...]:
     """Return the faces named by axes, faces or `"boundary"`."""
     if not where:
-        raise ValueError(f"{unknown.name}.on() needs axes, faces such as x.start, or 'boundary', got nothing")
+        raise ValueError(f"{unknown.name}.{method}() needs axes, faces such as x.start, or 'boundary', got nothing")
     faces: dict[tuple[int, str], Face] = {}
     for item in where:
         for face in _named(unknown, item):
@@ -155,7 +243,7 @@ def _check_axis(unknown: Unknown, axis: Axis) -> None:
 
 def check_whole_faces(condition: Condition, separator: Separator) -> None:
     """Refuse values that switch with the position: they would hold on a part of a face."""
-    for part in condition.value.atoms(Indicator):
+    for part in set[Indicator]().union(*(value.atoms(Indicator) for value in condition.values)):
         places = [i for i in separator.scope(part).axes if separator.axes[i].kind == "space"]
         if places:
             raise ValueError(
@@ -164,17 +252,22 @@ def check_whole_faces(condition: Condition, separator: Separator) -> None:
             )
 
 
-def separate_condition(condition: Condition, separator: Separator, assembler: Assembler) -> list[Dirichlet]:
-    """Return a condition with its value as a separated function.
+def separate_condition(
+    condition: Condition, setting: Setting, separator: Separator, assembler: Assembler
+) -> list[Dirichlet]:
+    """Return a condition with its values as separated functions, by component where these differ.
 
     A value that separates only once the fixed coordinate has its number, such as sqrt(x**2 + y**2) on x = 0, becomes
     one condition per face.
     """
+    if len(condition.values) == 1:
+        components = setting.component_of(condition.unknown, condition.component)
+        pairs = [(k, condition.values[0]) for k in components]
+    else:
+        first = setting.slots[condition.unknown].first
+        pairs = [(first + k, value) for k, value in enumerate(condition.values)]
     try:
-        try:
-            result = [Dirichlet(condition.faces, assembler.separated(separator.terms(condition.value)))]
-        except SeparationError:
-            result = [_on_face(face, condition.value, separator, assembler) for face in condition.faces]
+        result = [part for k, value in pairs for part in _separated(condition.faces, value, k, separator, assembler)]
         for part in result:
             _check_ends(part.value)
     except ValueError as error:
@@ -182,13 +275,33 @@ def separate_condition(condition: Condition, separator: Separator, assembler: As
     return result
 
 
-def join_equal(conditions: Iterable[Dirichlet]) -> tuple[Dirichlet, ...]:
-    """Join conditions with the same value: fewer of them make a lifting of lower rank."""
-    faces: dict[SeparatedFunction, dict[tuple[int, str], Face]] = {}
+def _separated(
+    faces: tuple[Face, ...], value: sympy.Expr, component: int | None, separator: Separator, assembler: Assembler
+) -> list[Dirichlet]:
+    try:
+        return [Dirichlet(faces, assembler.separated(separator.terms(value)), component)]
+    except SeparationError:
+        return [_on_face(face, value, component, separator, assembler) for face in faces]
+
+
+def join_equal(conditions: Iterable[Dirichlet], components: int = 1) -> tuple[Dirichlet, ...]:
+    """Join conditions with the same value: fewer of them make a lifting of lower rank.
+
+    First the faces of each component, then the components that agree on their faces if these are all of them.
+    """
+    faces: dict[tuple[SeparatedFunction, int | None], dict[tuple[int, str], Face]] = {}
     for condition in conditions:
-        known = faces.setdefault(condition.value, {})
+        known = faces.setdefault((condition.value, condition.component), {})
         known.update({(id(face.axis), face.side): face for face in condition.faces})
-    return tuple(Dirichlet(tuple(group.values()), value) for value, group in faces.items())
+    groups: dict[tuple[SeparatedFunction, frozenset[tuple[int, str]]], list[int | None]] = {}
+    for (value, component), group in faces.items():
+        groups.setdefault((value, frozenset(group)), []).append(component)
+    result = []
+    for (value, _), listed in groups.items():
+        ordered = tuple(faces[value, listed[0]].values())
+        everywhere = None in listed or len(listed) == components
+        result += [Dirichlet(ordered, value, k) for k in ([None] if everywhere else listed)]
+    return tuple(result)
 
 
 def _check_ends(value: SeparatedFunction) -> None:
@@ -198,10 +311,12 @@ def _check_ends(value: SeparatedFunction) -> None:
             function(np.array(axis.domain))
 
 
-def _on_face(face: Face, value: sympy.Expr, separator: Separator, assembler: Assembler) -> Dirichlet:
+def _on_face(
+    face: Face, value: sympy.Expr, component: int | None, separator: Separator, assembler: Assembler
+) -> Dirichlet:
     position = exact_number(face.coordinate)
     restricted = value.xreplace({s: position for s in value.free_symbols if s.name == face.axis.name})
-    return Dirichlet((face,), assembler.separated(separator.terms(restricted)))
+    return Dirichlet((face,), assembler.separated(separator.terms(restricted)), component)
 
 
 def exact_number(value: float) -> sympy.Expr:
@@ -209,8 +324,15 @@ def exact_number(value: float) -> sympy.Expr:
     return sympy.Integer(int(value)) if value.is_integer() else sympy.Float(value)
 
 
-def check_agreement(conditions: Sequence[Dirichlet]) -> None:
+def check_agreement(conditions: Sequence[Dirichlet], names: Sequence[str] = ("",)) -> None:
     """Refuse conditions with different values where their faces meet, found on sample points of the shared edges.
+
+    Parameters
+    ----------
+    conditions
+        Those of all components.
+    names
+        Of the components, for messages.
 
     Raises
     ------
@@ -218,14 +340,37 @@ def check_agreement(conditions: Sequence[Dirichlet]) -> None:
         Two values differ; names the faces, the place and the values.
     """
     for one, two in itertools.combinations(conditions, 2):
+        if one.component is not None and two.component is not None and one.component != two.component:
+            continue
         value, other = one.value, two.value
         pairs = [(a, b) for a in one.faces for b in two.faces if a.axis is not b.axis or a.side == b.side]
         chunk = max(1, _CHUNK // (_SAMPLES * len(value.axes)))
         for first in range(0, len(pairs), chunk):
-            _compare(value, other, pairs[first : first + chunk])
+            _compare(value, other, pairs[first : first + chunk], names[one.component or two.component or 0])
 
 
-def _compare(value: SeparatedFunction, other: SeparatedFunction, pairs: Sequence[tuple[Face, Face]]) -> None:
+def check_initial(operator: Sequence[BilinearTerm], conditions: Sequence[Dirichlet], setting: Setting) -> None:
+    """Refuse a time axis along which a component is differentiated without an initial condition for it."""
+    names = setting.names()
+    for position, axis in enumerate(setting.axes):
+        if axis.kind != "time" or axis.periodic:
+            continue
+        for k, name in enumerate(names):
+            evolves = any(term.forms[position].trial and setting.trial_of(term) == k for term in operator)
+            given = any(
+                face.axis is axis and condition.component in (None, k)
+                for condition in conditions
+                for face in condition.faces
+            )
+            if evolves and not given:
+                whom = "" if setting.component is None else f" for {name}"
+                raise ValueError(
+                    f"conditions: the time axis {axis.name} needs an initial condition{whom}; "
+                    f"add {name}.at({axis.name}={axis.domain[0]:g}) == value"
+                )
+
+
+def _compare(value: SeparatedFunction, other: SeparatedFunction, pairs: Sequence[tuple[Face, Face]], name: str) -> None:
     points = _edge_points(value.axes, pairs)
     left, right = value(points), other(points)
     # The size of the values over the whole box: on the edges sin(pi) may leave nothing but its round-off, 1e-16.
@@ -235,9 +380,10 @@ def _compare(value: SeparatedFunction, other: SeparatedFunction, pairs: Sequence
     if abs(left[worst] - right[worst]) > TOLERANCE * scale:
         a, b = pairs[worst // _SAMPLES]
         names = f"{a.axis.name}.{a.side} and {b.axis.name}.{b.side}" if a.axis is not b.axis else shown_faces([a])
-        where = ", ".join(f"{axis.name}={x:.6g}" for axis, x in zip(value.axes, points[worst], strict=True))
+        coordinates = zip(value.axes, points[worst], strict=True)
+        where = ", ".join(f"{axis.name}={x:.6g}" for axis, x in coordinates if axis.kind != "component")
         raise ValueError(
-            f"conditions contradict each other on {names}: at {shorten(where)} one demands {left[worst]:.6g}, "
+            f"conditions contradict each other on {names}: at {shorten(where)} one demands {name} = {left[worst]:.6g}, "
             f"the other {right[worst]:.6g}; values must agree where faces meet"
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import sympy
@@ -10,9 +11,10 @@ from sympy.core.function import AppliedUndef
 
 from inntd.axes import Axis
 from inntd.problems import calculus, functions
-from inntd.problems.algebra import COORDINATE, NOTHING, Algebra, LinearityError, SeparationError, Terms
-from inntd.problems.fields import FieldSymbol, Unknown
-from inntd.problems.operators import Components, Gradient, Operator
+from inntd.problems.algebra import COORDINATE, NOTHING, Algebra, Index, LinearityError, SeparationError, Terms
+from inntd.problems.fields import FieldSymbol, TestFunction, Unknown
+from inntd.problems.nodes import Operator
+from inntd.problems.shapes import ShapeError, Value, combine, each, shape_of, shown_shape
 
 _NO = frozenset[int]()
 _NOT_FUNCTIONS = (
@@ -34,14 +36,42 @@ class Scope(NamedTuple):
     plain: bool  # holds neither fields nor differential operators: a function of the coordinates
 
 
-class Separator(Algebra):
-    """Turns SymPy expressions over some axes into separated sums."""
+@dataclass(frozen=True)
+class Slot:
+    """Where an unknown or a test function lives on the component axis.
 
-    def __init__(self, axes: Sequence[Axis]) -> None:
+    Parameters
+    ----------
+    axis
+        Position of the component axis, None in a problem for one scalar.
+    first
+        Its first component.
+    count
+        Its number of components, None for a scalar.
+    """
+
+    axis: int | None = None
+    first: int = 0
+    count: int | None = None
+
+
+class Separator(Algebra):
+    """Turns SymPy expressions over some axes into separated sums.
+
+    Parameters
+    ----------
+    axes
+        Of the unknown, the component axis included.
+    slots
+        Where each unknown and each test function lives on the component axis; by default all are the one scalar.
+    """
+
+    def __init__(self, axes: Sequence[Axis], slots: Mapping[Unknown | TestFunction, Slot] | None = None) -> None:
         super().__init__(axes)
+        self.slots = dict(slots or {})
         self._position = {axis.name: i for i, axis in enumerate(self.axes)}
         self._scopes: dict[sympy.Basic, Scope] = {}
-        self._memo: dict[sympy.Expr, Terms] = {}
+        self._memo: dict[sympy.Expr, Value] = {}
         self._one_dimensional: dict[sympy.Expr, sympy.Expr] = {}
 
     def scope(self, expression: sympy.Basic) -> Scope:
@@ -56,12 +86,12 @@ class Separator(Algebra):
             return Scope(_NO, True, False)
         if isinstance(expression, sympy.Symbol):
             return Scope(frozenset([self._position[expression.name]]), False, True)
-        if not expression.args:
+        if not expression.args and not isinstance(expression, Operator):
             return Scope(_NO, False, True)
         if isinstance(expression, _NOT_FUNCTIONS):
             raise ValueError(f"{expression} is no function that can be computed; use diff, named functions, indicator")
         parts = [self.scope(argument) for argument in expression.args]
-        own = not isinstance(expression, (Operator, Gradient, Components))
+        own = not isinstance(expression, Operator)
         return Scope(
             _NO.union(*(part.axes for part in parts)),
             any(part.fields for part in parts),
@@ -69,13 +99,23 @@ class Separator(Algebra):
         )
 
     def terms(self, expression: sympy.Expr) -> Terms:
-        """Return an expression as a sum of separated terms."""
+        """Return a scalar expression as a sum of separated terms."""
+        value = self.value(expression)
+        if isinstance(value, list):
+            raise ShapeError(
+                f"a scalar is expected, got the {shown_shape(shape_of(value))} {shorten(expression)}; "
+                "use dot or inner, or a component such as u[0]"
+            )
+        return value
+
+    def value(self, expression: sympy.Expr) -> Value:
+        """Return an expression as a sum of separated terms, or a vector or matrix of such sums."""
         known = self._memo.get(expression)
         if known is None:
             known = self._memo[expression] = self._expand(expression)
         return known
 
-    def _expand(self, e: sympy.Expr) -> Terms:
+    def _expand(self, e: sympy.Expr) -> Value:
         scope = self.scope(e)
         if scope.plain and not scope.axes:
             number = self.number(e)
@@ -85,9 +125,9 @@ class Separator(Algebra):
         if isinstance(e, FieldSymbol):
             return self._field(e)
         if e.is_Add:
-            return self.add(self.terms(argument) for argument in e.args)
+            return combine(self.add, [self.value(argument) for argument in e.args], e.args)
         if e.is_Mul:
-            return self.product(e.args, e)
+            return self._multiplied(e.args, e)
         if isinstance(e, Operator):
             return calculus.expand(self, e)
         if scope.fields:
@@ -95,7 +135,12 @@ class Separator(Algebra):
         return functions.expand(self, e)
 
     def product(self, arguments: Sequence[sympy.Expr], whole: sympy.Expr) -> Terms:
-        """Multiply expressions; factors of a single axis are collected first, they stay one factor."""
+        """Multiply scalars; factors of a single axis are collected first, they stay one factor."""
+        value = self._multiplied(arguments, whole)
+        assert isinstance(value, dict)
+        return value
+
+    def _multiplied(self, arguments: Sequence[sympy.Expr], whole: sympy.Expr) -> Value:
         by_axis: dict[int, list[sympy.Expr]] = {}
         others: list[sympy.Expr] = []
         for argument in arguments:
@@ -104,12 +149,26 @@ class Separator(Algebra):
                 by_axis.setdefault(next(iter(scope.axes)), []).append(argument)
             else:
                 others.append(argument)
-        result: Terms = {(None, None, NOTHING): 1.0}
+        result: Value = {(None, None, NOTHING): 1.0}
         for axis, group in by_axis.items():
+            assert isinstance(result, dict)
             result = self.multiply(result, self.term(axis, sympy.Mul(*map(self.one_dimensional, group))))
         for argument in others:
-            result = self.multiply_in(whole, result, self.terms(argument))
+            result = self.scaled(whole, result, self.value(argument))
         return result
+
+    def scaled(self, whole: sympy.Expr, left: Value, right: Value) -> Value:
+        """Multiply two scalars, or a scalar and all entries of a tensor."""
+        if isinstance(left, list) and isinstance(right, list):
+            raise ShapeError(
+                f"{shorten(whole)} multiplies a {shown_shape(shape_of(left))} and a {shown_shape(shape_of(right))}; "
+                "use dot(a, b) or inner(a, b)"
+            )
+        if isinstance(right, list):
+            left, right = right, left
+        assert isinstance(right, dict)
+        scalar: Terms = right
+        return each(lambda entry: self.multiply_in(whole, entry, scalar), left)
 
     def multiply_in(self, whole: sympy.Expr, left: Terms, right: Terms) -> Terms:
         """Multiply, naming the expression when the product is not linear or too long."""
@@ -128,11 +187,20 @@ class Separator(Algebra):
             self._one_dimensional[e] = known
         return known
 
-    def _field(self, e: FieldSymbol) -> Terms:
+    def _field(self, e: FieldSymbol) -> Value:
         index = tuple(sorted((self._position[symbol.name], order) for symbol, order in e.index))
-        if isinstance(e.field, Unknown):
-            return {(index, None, NOTHING): 1.0}
-        return {(None, index, NOTHING): 1.0}
+        slot = self.slots.get(e.field, Slot())
+        if e.component is not None:
+            _check_component(e, slot.count)
+            return self._entry(e, index, slot, e.component)
+        if slot.count is None:
+            return self._entry(e, index, slot, 0)
+        return [self._entry(e, index, slot, k) for k in range(slot.count)]
+
+    def _entry(self, e: FieldSymbol, index: Index, slot: Slot, component: int) -> Terms:
+        if slot.axis is not None:
+            index = tuple(sorted([*index, (slot.axis, 1 + slot.first + component)]))
+        return {((index, None, NOTHING) if isinstance(e.field, Unknown) else (None, index, NOTHING)): 1.0}
 
     def nonlinear(self, e: sympy.Expr, role: str | None = None) -> ValueError:
         """Return the error for an expression in which a field stands more than once, or inside a function."""
@@ -140,8 +208,11 @@ class Separator(Algebra):
         trial = any(isinstance(symbol.field, Unknown) for symbol in found)
         if role is None:
             role = "unknown" if trial else "test function"
+        advice = "; nonlinear problems are for the PINN mode, inntd.pinn" if role == "unknown" else ""
         names = sorted({s.field.name for s in found if isinstance(s.field, Unknown) == (role == "unknown")})
-        return ValueError(f"the problem must be linear in the {role} {' and '.join(names)}, got the term {shorten(e)}")
+        return ValueError(
+            f"the problem must be linear in the {role} {' and '.join(names)}, got the term {shorten(e)}{advice}"
+        )
 
     def inseparable(self, e: sympy.Expr) -> SeparationError:
         """Return the error for a factor that couples several axes."""
@@ -150,6 +221,14 @@ class Separator(Algebra):
             f"the factor {shorten(e)} couples the axes {names} and does not factor by axis after expansion; "
             "write it as a sum of products of functions of one axis each"
         )
+
+
+def _check_component(e: FieldSymbol, count: int | None) -> None:
+    if count is None:
+        raise ShapeError(f"{e} is a component of {e.field.name}, which belongs to a scalar unknown and has none")
+    assert e.component is not None
+    if e.component >= count:
+        raise ShapeError(f"the component of {e.field.name} must be between 0 and {count - 1}, got {e}")
 
 
 def shorten(value: Any, length: int = 200) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from inntd.axes import Axis, Face
 from inntd.axes.symbolic import Symbolic
 
 if TYPE_CHECKING:
-    from inntd.problems.conditions import Trace
+    from inntd.problems.conditions import FluxTrace, Trace
 
 # Two unknowns may share a name; SymPy compares atoms by value, so each gets a number of its own.
 _serial = itertools.count()
@@ -22,29 +22,53 @@ _serial = itertools.count()
 class FieldSymbol(sympy.AtomicExpr):  # type: ignore[misc]
     """A derivative of an unknown or a test function: the field and how often it is differentiated in which symbol."""
 
-    __slots__ = ("anchor", "field", "index")
+    __slots__ = ("anchor", "component", "field", "index")
     is_real = True
 
     field: Unknown | TestFunction
     index: tuple[tuple[sympy.Symbol, int], ...]
     anchor: sympy.Symbol | None  # one more symbol that the field depends on, while it is differentiated
+    component: int | None  # of a vector; None is the scalar, or the whole vector
 
     def __new__(
         cls,
         field: Unknown | TestFunction,
         index: tuple[tuple[sympy.Symbol, int], ...] = (),
         anchor: sympy.Symbol | None = None,
+        component: int | None = None,
     ) -> FieldSymbol:
         self: FieldSymbol = super().__new__(cls)
-        self.field, self.index, self.anchor = field, index, anchor
+        self.field, self.index, self.anchor, self.component = field, index, anchor, component
         return self
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return self.field, self.index, self.anchor
+        return self.field, self.index, self.anchor, self.component
 
     def _hashable_content(self) -> tuple[Any, ...]:
         anchor = "" if self.anchor is None else self.anchor.name
-        return self.field.serial, tuple((symbol.name, order) for symbol, order in self.index), anchor
+        component = -1 if self.component is None else self.component
+        return self.field.serial, tuple((symbol.name, order) for symbol, order in self.index), anchor, component
+
+    def tied(self, anchor: sympy.Symbol | None) -> FieldSymbol:
+        """Return the same derivative, tied to one more symbol or, with None, loose again."""
+        return FieldSymbol(self.field, self.index, anchor, self.component)
+
+    def on(self, *where: Axis | Face | str) -> Trace:
+        """Return the trace of one component on whole faces: `u[0].on(x.start) == 0`; see :meth:`Unknown.on`."""
+        return self._undifferentiated("on")._on(where, self.component)
+
+    def at(self, point: Mapping[str, float] | None = None, /, **fixed: float) -> Trace:
+        """Return the trace of one component at one end of one axis: `u[0].at(t=0) == 0`; see :meth:`Unknown.at`."""
+        return self._undifferentiated("at")._at({**(point or {}), **fixed}, self.component)
+
+    def flux(self, *where: Axis | Face | str) -> FluxTrace:
+        """Return the flux of one component through whole faces; see :meth:`Unknown.flux`."""
+        return self._undifferentiated("flux")._flux(where, self.component)
+
+    def _undifferentiated(self, method: str) -> Unknown:
+        if not isinstance(self.field, Unknown) or self.index:
+            raise TypeError(f"conditions are about unknowns and their components, got ({self}).{method}(...)")
+        return self.field
 
     @property
     def free_symbols(self) -> set[sympy.Symbol]:
@@ -75,7 +99,7 @@ class FieldSymbol(sympy.AtomicExpr):  # type: ignore[misc]
         orders = dict(self.index)
         orders[symbol] = orders.get(symbol, 0) + 1
         index = tuple(sorted(orders.items(), key=lambda entry: entry[0].name))
-        return FieldSymbol(self.field, index, self.anchor)
+        return FieldSymbol(self.field, index, self.anchor, self.component)
 
     def _eval_derivative_n_times(self, symbol: sympy.Symbol, count: Any) -> sympy.Expr:
         result: sympy.Expr = self
@@ -86,7 +110,7 @@ class FieldSymbol(sympy.AtomicExpr):  # type: ignore[misc]
         return result
 
     def _sympystr(self, printer: Any) -> str:
-        text = self.field.name
+        text = self.field.name if self.component is None else f"{self.field.name}[{self.component}]"
         for symbol, order in self.index:
             text = f"diff({text}, {symbol})" if order == 1 else f"diff({text}, {symbol}, {order})"
         return text
@@ -135,9 +159,17 @@ class Unknown(_Field):
             raise ValueError(f"the unknown and one of its axes are both called {name!r}; rename one of them")
         if sum(axis.kind == "time" for axis in axes) > 1:
             raise ValueError(f"the unknown {name} has several axes of kind 'time'; one is allowed")
+        if sum(axis.kind == "component" for axis in axes) > 1:
+            raise ValueError(f"the unknown {name} has several axes of kind 'component'; one is allowed")
         self.axes = axes
-        self.symbols = tuple(axis._sympy_() for axis in axes)
+        self.component_axis = next((axis for axis in axes if axis.kind == "component"), None)
+        self.symbols = tuple(axis._sympy_() for axis in axes if axis is not self.component_axis)
         self._symbol = FieldSymbol(self)
+
+    @property
+    def components(self) -> int | None:
+        """How many components the unknown has, None for a scalar."""
+        return None if self.component_axis is None else self.component_axis.size
 
     def _sympy_(self) -> sympy.Expr:
         return self._symbol
@@ -164,9 +196,12 @@ class Unknown(_Field):
         >>> print(u.on(x, y.start) == x._sympy_() * 2)
         u = 2*x on x.start, x.end, y.start
         """
+        return self._on(where, None)
+
+    def _on(self, where: tuple[Any, ...], component: int | None) -> Trace:
         from inntd.problems.conditions import Trace, faces_of
 
-        return Trace(self, faces_of(self, where))
+        return Trace(self, faces_of(self, where), component)
 
     def at(self, point: Mapping[str, float] | None = None, /, **fixed: float) -> Trace:
         """Return the trace at one end of one axis: `u.at(t=0) == 0` is an initial condition.
@@ -184,12 +219,115 @@ class Unknown(_Field):
         >>> print(u.at(t=0) == 0)
         u = 0 on t.start
         """
+        return self._at({**(point or {}), **fixed}, None)
+
+    def _at(self, point: Mapping[str, float], component: int | None) -> Trace:
         from inntd.problems.conditions import Trace, face_at
 
-        return Trace(self, (face_at(self, {**(point or {}), **fixed}),))
+        return Trace(self, (face_at(self, point),), component)
+
+    def flux(self, *where: Axis | Face | str) -> FluxTrace:
+        """Return the flux k ∂u/∂n out of whole faces; `u.flux(...) == value` makes a Neumann or Robin condition.
+
+        It is what integration by parts of the strong form's second-order terms leaves on the face, with k > 0: for
+        `-div(k * grad(u))` it is k ∂u/∂n, for the divergence of a stress the traction σ·n. The value may contain the
+        unknown: `u.flux(x.end) == h * (20 - u)` lets heat in from surroundings at 20. Where nothing is said, the flux
+        is zero. In a weak form write a term `on(x.end, value * v)` instead.
+
+        Parameters
+        ----------
+        *where
+            As for :meth:`on`, of axes of kind space.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> x = it.Axis("x", 0, 1, elements=4)
+        >>> u = it.unknown("u", x)
+        >>> print(u.flux(x.end) == 5 * (20 - u))
+        flux of u = 100 - 5*u on x.end
+        """
+        return self._flux(where, None)
+
+    def _flux(self, where: tuple[Any, ...], component: int | None) -> FluxTrace:
+        from inntd.problems.conditions import FluxTrace, faces_of
+
+        faces = faces_of(self, where, "flux")
+        for face in faces:
+            if face.axis.kind != "space":
+                raise ValueError(
+                    f"{self.name}.flux: {face.axis.name}.{face.side} is no face of the body, since {face.axis.name} "
+                    f"is an axis of kind {face.axis.kind!r}"
+                )
+        return FluxTrace(self, faces, component)
+
+    def __getitem__(self, component: int) -> sympy.Expr:
+        raise TypeError(
+            f"the unknown {self.name} is a scalar and has no components; give it an axis Axis.discrete(name, size)"
+        )
+
+    __iter__ = None
 
     def __repr__(self) -> str:
         return f"unknown({self.name!r}, {', '.join(axis.name for axis in self.axes)})"
+
+
+class VectorUnknown(Unknown):
+    """An unknown with a component axis: a vector; `u[0]` is a component, arithmetic gives vectors."""
+
+    __array_ufunc__ = None
+    _sympy_ = None  # type: ignore[assignment]  # a vector is no number: SymPy leaves the arithmetic to Tensor
+
+    def __getitem__(self, component: int) -> sympy.Expr:
+        """Return one component, a SymPy expression with `.on`, `.at` and `.flux`.
+
+        Raises
+        ------
+        IndexError
+            There is no such component; they are counted from 0.
+        """
+        count = self.components
+        assert count is not None
+        if isinstance(component, bool) or not isinstance(component, (int, np.integer)):
+            raise TypeError(f"the component of {self.name} must be an integer, got {component!r}")
+        if not 0 <= component < count:
+            raise IndexError(f"the component of {self.name} must be between 0 and {count - 1}, got {component}")
+        return FieldSymbol(self, component=int(component))
+
+    def __len__(self) -> int:
+        count = self.components
+        assert count is not None
+        return count
+
+    def __iter__(self) -> Iterator[sympy.Expr]:  # type: ignore[override]
+        return (self[i] for i in range(len(self)))
+
+    def diff(self, axis: Any, order: Any = 1, *more: Any) -> Any:
+        """Differentiate every component; a vector."""
+        return _vector(self._symbol.diff(symbol_of(axis), order, *more))
+
+    def __neg__(self) -> Any:
+        return -_vector(self._symbol)
+
+    def __pos__(self) -> Any:
+        return _vector(self._symbol)
+
+
+def _vector(expression: sympy.Expr) -> Any:
+    from inntd.problems.tensor import Tensor
+
+    return Tensor(expression)
+
+
+def _delegated(name: str) -> Any:
+    def apply(self: VectorUnknown, other: Any) -> Any:
+        return getattr(_vector(self._symbol), name)(other)
+
+    return apply
+
+
+for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow"):
+    setattr(VectorUnknown, f"__{_name}__", _delegated(f"__{_name}__"))
 
 
 class TestFunction(_Field):
@@ -204,6 +342,14 @@ class TestFunction(_Field):
     def _sympy_(self) -> sympy.Expr:
         return self._symbol
 
+    def __getitem__(self, component: int) -> sympy.Expr:
+        """Return one component of the test function of a vector; the problem checks that there is one."""
+        if isinstance(component, bool) or not isinstance(component, (int, np.integer)) or component < 0:
+            raise TypeError(f"the component of {self.name} must be an integer, 0 or more, got {component!r}")
+        return FieldSymbol(self, component=int(component))
+
+    __iter__ = None  # it does not know how many components it has
+
     def __repr__(self) -> str:
         return f"test_function({self.name!r})"
 
@@ -216,12 +362,14 @@ def unknown(name: str, *axes: Axis) -> Unknown:
     name
         How it is printed, a word.
     *axes
-        The axes it depends on, with different names, at most one of kind `"time"`.
+        The axes it depends on, with different names, at most one of kind `"time"`. With one of kind `"component"`,
+        made by `Axis.discrete`, it is a vector.
 
     Returns
     -------
     Unknown
-        Mixes with SymPy expressions; `u.on(...)` and `u.at(...)` make conditions.
+        Mixes with SymPy expressions; `u.on(...)`, `u.at(...)` and `u.flux(...)` make conditions. Of a vector, `u[0]`
+        is a component.
 
     Raises
     ------
@@ -237,12 +385,20 @@ def unknown(name: str, *axes: Axis) -> Unknown:
     >>> u = it.unknown("u", x)
     >>> 2 * u + it.diff(x * u, x)
     diff(u, x)*x + 3*u
+    >>> c = it.Axis.discrete("c", 2)
+    >>> w = it.unknown("w", c, x)
+    >>> w[0] * x, it.sym(it.grad(w))
+    (w[0]*x, sym(grad(w)))
     """
-    return Unknown(name, *axes)
+    vector = any(isinstance(axis, Axis) and axis.kind == "component" for axis in axes)
+    return (VectorUnknown if vector else Unknown)(name, *axes)
 
 
 def test_function(name: str = "v") -> TestFunction:  # noqa: PT028 (not a test)
     """Declare the test function; it takes its axes from the unknown that it meets in the weak form.
+
+    That of a vector is a vector with components `v[0]`, `v[1]`, …. With several unknowns, test functions belong to
+    them in the order in which both were declared.
 
     Differentiate it with :func:`diff`, :func:`grad` and :func:`dt`; SymPy's own `diff` knows of no axes and takes an
     expression such as `2*v` for a constant.
@@ -276,11 +432,9 @@ def differentiate(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
     SymPy takes 2*v for a constant, since a test function has no axes yet; so it is tied to the symbol meanwhile.
     """
     loose = [found for found in expression.atoms(FieldSymbol) if isinstance(found.field, TestFunction)]
-    tied = expression.xreplace({found: FieldSymbol(found.field, found.index, symbol) for found in loose})
+    tied = expression.xreplace({found: found.tied(symbol) for found in loose})
     result = tied.diff(symbol)
-    return result.xreplace(
-        {f: FieldSymbol(f.field, f.index) for f in result.atoms(FieldSymbol) if f.anchor is not None}
-    )
+    return result.xreplace({f: f.tied(None) for f in result.atoms(FieldSymbol) if f.anchor is not None})
 
 
 def symbol_of(axis: Any, argument: str = "axis") -> sympy.Symbol:

@@ -1,151 +1,24 @@
-"""Differential operators as nodes of SymPy expressions: they stay unevaluated until a problem knows the axes."""
+"""Differential operators as users write them: derivatives, gradients, divergences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import sympy
 
 from inntd.axes import Axis
-from inntd.problems.fields import Unknown, differentiate, expression_of, fields_in, symbol_of
+from inntd.problems.fields import Unknown, differentiate, fields_in, symbol_of
+from inntd.problems.nodes import Divergence, Gradient, Laplacian, TimeDerivative, rank_of
+from inntd.problems.tensor import Tensor, operand, tensor_of, wrapped
 
 
-class Operator(sympy.Expr):  # type: ignore[misc]
-    """A scalar made by a differential operator; its derivative commutes with it."""
-
-    label = ""
-
-    def __new__(cls, *arguments: sympy.Basic) -> Operator:
-        return super().__new__(cls, *arguments)  # type: ignore[no-any-return]
-
-    def _sympystr(self, printer: Any) -> str:
-        return f"{self.label}({', '.join(printer._print(argument) for argument in self.args)})"
-
-    _sympyrepr = _sympystr
-
-    def _eval_derivative(self, symbol: sympy.Symbol) -> sympy.Expr:
-        return Partial(self, symbol)
-
-
-class Partial(Operator):
-    """A derivative of something that cannot be differentiated before the axes are known."""
-
-    label = "diff"
-
-
-class TimeDerivative(Operator):
-    """The derivative in the axis of kind time."""
-
-    label = "dt"
-
-
-class Laplacian(Operator):
-    """The sum of the second derivatives in the space axes."""
-
-    label = "laplacian"
-
-
-class Gradient(sympy.Basic):  # type: ignore[misc]
-    """The derivatives of a scalar in the space axes: a vector, so no SymPy expression by itself."""
-
-    def _sympystr(self, printer: Any) -> str:
-        return f"grad({printer._print(self.args[0])})"
-
-    _sympyrepr = _sympystr
-
-
-class Components(sympy.Basic):  # type: ignore[misc]
-    """A vector given by one expression per space axis, in the unknown's order of axes."""
-
-    def _sympystr(self, printer: Any) -> str:
-        return f"({', '.join(printer._print(component) for component in self.args)})"
-
-    _sympyrepr = _sympystr
-
-
-class Dot(Operator):
-    """The product of two vectors, summed over the space axes."""
-
-    label = "dot"
-
-
-class Divergence(Operator):
-    """The divergence of a scalar times a vector."""
-
-    label = "div"
-
-    def _sympystr(self, printer: Any) -> str:
-        coefficient, vector = self.args
-        prefix = "" if coefficient == 1 else f"{printer.parenthesize(coefficient, 50)}*"
-        return f"div({prefix}{printer._print(vector)})"
-
-    _sympyrepr = _sympystr
-
-
-class Vector:
-    """A sum of scalars times gradients or component vectors over the space axes; made by :func:`grad`."""
-
-    __array_ufunc__ = None  # NumPy scalars leave multiplication to us
-
-    def __init__(self, parts: Sequence[tuple[sympy.Expr, sympy.Basic]]) -> None:
-        self.parts = tuple(parts)
-
-    def __add__(self, other: Any) -> Vector:
-        return Vector((*self.parts, *vector_of(other, "a term added to a vector").parts))
-
-    __radd__ = __add__
-
-    def __sub__(self, other: Any) -> Vector:
-        return self + vector_of(other, "a term subtracted from a vector").__mul__(-1)
-
-    def __rsub__(self, other: Any) -> Vector:
-        return vector_of(other, "a term that a vector is subtracted from") + -self
-
-    def __neg__(self) -> Vector:
-        return self * -1
-
-    def __mul__(self, other: Any) -> Vector:
-        if isinstance(other, Vector):
-            raise TypeError("two vectors are multiplied with dot(a, b), not with *")
-        factor = expression_of(other, "the factor of a vector")
-        return Vector([(factor * coefficient, base) for coefficient, base in self.parts])
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other: Any) -> Vector:
-        return self.__mul__(1 / expression_of(other, "the divisor of a vector"))
-
-    def __repr__(self) -> str:
-        texts = [str(base) if c == 1 else f"{sympy.Mul(c, sympy.Symbol(str(base)))}" for c, base in self.parts]
-        return " + ".join(texts)
-
-
-def vector_of(value: Any, argument: str) -> Vector:
-    """Return a vector from a :class:`Vector` or a sequence of expressions, one per space axis."""
-    if isinstance(value, Vector):
-        return value
-    if isinstance(value, (list, tuple)) and value:
-        parts = [expression_of(component, f"component {i} of {argument}") for i, component in enumerate(value)]
-        return Vector([(sympy.S.One, Components(*parts))])
-    raise TypeError(
-        f"{argument} must be a vector: grad(...), or a list with one expression per space axis; got {value!r}"
-    )
-
-
-def _scalar(value: Any, argument: str) -> sympy.Expr:
-    if isinstance(value, Vector):
-        raise TypeError(f"{argument} must be a scalar, got the vector {value!r}; use div or dot")
-    return expression_of(value, argument)
-
-
-def diff(expression: Any, axis: Axis | sympy.Symbol, order: int = 1) -> sympy.Expr:
-    """Differentiate in one axis; product and chain rule apply to coefficients.
+def diff(expression: Any, axis: Axis | sympy.Symbol, order: int = 1) -> Any:
+    """Differentiate in one axis; product and chain rule apply to coefficients, vectors are differentiated by component.
 
     Parameters
     ----------
     expression
-        A number, a SymPy expression, an unknown or a test function.
+        A number, a SymPy expression, an unknown or a test function; a vector or a matrix.
     axis
         Any axis of the unknown.
     order
@@ -164,21 +37,23 @@ def diff(expression: Any, axis: Axis | sympy.Symbol, order: int = 1) -> sympy.Ex
     >>> it.diff(x**2 * u, x)
     diff(u, x)*x**2 + 2*u*x
     """
-    scalar, symbol = _scalar(expression, "expression"), symbol_of(axis)
+    inside, symbol = operand(expression, "expression"), symbol_of(axis)
+    if isinstance(axis, Axis) and axis.discrete:
+        raise ValueError(f"the axis {axis.name} is discrete, so nothing can be differentiated in it")
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"order must be a positive integer, got {order!r}")
-    for found in fields_in(scalar):
+    for found in fields_in(inside):
         if isinstance(found.field, Unknown) and symbol not in found.field.symbols:
             known = ", ".join(map(str, found.field.symbols))
             raise ValueError(f"axis must be one of the axes of {found.field.name} ({known}), got {symbol}")
-    result = scalar
+    result = inside
     for _ in range(order):
         result = differentiate(result, symbol)
-    return result
+    return wrapped(result)
 
 
-def dt(expression: Any) -> sympy.Expr:
-    """Differentiate in the axis of kind `"time"`.
+def dt(expression: Any) -> Any:
+    """Differentiate in the axis of kind `"time"`; vectors by component.
 
     Raises
     ------
@@ -192,13 +67,15 @@ def dt(expression: Any) -> sympy.Expr:
     >>> it.dt(it.unknown("u", x, t))
     dt(u)
     """
-    scalar = _scalar(expression, "expression")
-    _need_kind(scalar, "time", "dt")
-    return TimeDerivative(scalar)
+    inside = operand(expression, "expression")
+    _need_kind(inside, "time", "dt")
+    return wrapped(TimeDerivative(inside))
 
 
-def laplacian(expression: Any) -> sympy.Expr:
+def laplacian(expression: Any) -> Any:
     """Sum the second derivatives over the axes of kind `"space"`; also of a coefficient or an exact solution.
+
+    Of a vector it is the vector of the components' Laplacians.
 
     Examples
     --------
@@ -207,13 +84,21 @@ def laplacian(expression: Any) -> sympy.Expr:
     >>> -it.laplacian(it.unknown("u", x))
     -laplacian(u)
     """
-    scalar = _scalar(expression, "expression")
-    _need_kind(scalar, "space", "laplacian")
-    return Laplacian(scalar)
+    inside = operand(expression, "expression")
+    _need_kind(inside, "space", "laplacian")
+    return wrapped(Laplacian(inside))
 
 
-def grad(expression: Any) -> Vector:
-    """Return the vector of derivatives in the axes of kind `"space"`, to be used in `dot`, `inner` and `div`.
+def grad(expression: Any) -> Tensor:
+    """Return the derivatives in the axes of kind `"space"`: of a scalar a vector, of a vector a matrix.
+
+    Row i of the matrix is the gradient of component i: `grad(u)[i, j]` is ∂u_i/∂x_j, so that (b·∇)u is
+    `dot(grad(u), b)`.
+
+    Raises
+    ------
+    TypeError
+        The gradient of a gradient or of a matrix.
 
     Examples
     --------
@@ -223,66 +108,36 @@ def grad(expression: Any) -> Vector:
     >>> it.dot(it.grad(v), 3 * it.grad(u))
     3*dot(grad(v), grad(u))
     """
-    scalar = _scalar(expression, "expression")
-    _need_kind(scalar, "space", "grad")
-    return Vector([(sympy.S.One, Gradient(scalar))])
+    inside = operand(expression, "expression")
+    if (rank_of(inside) or 0) > 1 or inside.has(Gradient):
+        kind = "matrix" if (rank_of(inside) or 0) > 1 else "vector"
+        raise TypeError(f"expression must be a scalar, got the {kind} {inside}; use div or laplacian")
+    _need_kind(inside, "space", "grad")
+    return Tensor(Gradient(inside))
 
 
-def div(vector: Any) -> sympy.Expr:
-    """Return the divergence over the axes of kind `"space"`: `div(k * grad(u))`.
+def div(tensor: Any) -> Any:
+    """Return the divergence over the axes of kind `"space"`: `div(k * grad(u))`, `div(sigma)`.
 
     Parameters
     ----------
-    vector
-        A vector made with `grad`, or a list with one expression per space axis.
+    tensor
+        A vector made with `grad`, a vector unknown, or a list with one expression per space axis: the divergence is a
+        scalar. A matrix: the divergence of each row, Σ_j ∂σ_ij/∂x_j, a vector.
 
     Examples
     --------
     >>> import inntd as it
-    >>> x = it.Axis("x", 0, 1, elements=4)
-    >>> it.div((1 + x) * it.grad(it.unknown("u", x)))
+    >>> x, y, c = it.Axis("x", 0, 1, elements=4), it.Axis("y", 0, 1, elements=4), it.Axis.discrete("c", 2)
+    >>> it.div((1 + x) * it.grad(it.unknown("u", x, y)))
     div((x + 1)*grad(u))
+    >>> u = it.unknown("u", c, x, y)
+    >>> it.div(u), it.div(2 * it.sym(it.grad(u)))
+    (div(u), div(2*sym(grad(u))))
     """
-    parts = vector_of(vector, "the argument of div").parts
-    return sympy.Add(*(Divergence(coefficient, base) for coefficient, base in parts))
-
-
-def dot(a: Any, b: Any) -> sympy.Expr:
-    """Return the product of two vectors, summed over the axes of kind `"space"`.
-
-    Parameters
-    ----------
-    a, b
-        Vectors made with `grad`, or lists with one expression per space axis (a velocity, say).
-
-    Examples
-    --------
-    >>> import inntd as it
-    >>> x, y = it.Axis("x", 0, 1, elements=4), it.Axis("y", 0, 1, elements=4)
-    >>> it.dot([1, 2], it.grad(it.unknown("u", x, y)))
-    dot((1, 2), grad(u))
-    """
-    left, right = vector_of(a, "the first argument of dot"), vector_of(b, "the second argument of dot")
-    return sympy.Add(*(c * d * Dot(p, q) for c, p in left.parts for d, q in right.parts))
-
-
-def inner(a: Any, b: Any) -> sympy.Expr:
-    """Return the inner product: `dot` of two vectors, the product of two scalars.
-
-    Examples
-    --------
-    >>> import inntd as it
-    >>> x = it.Axis("x", 0, 1, elements=4)
-    >>> u, v = it.unknown("u", x), it.test_function()
-    >>> it.inner(v, u)
-    u*v
-    """
-    vectors = [isinstance(argument, (Vector, list, tuple)) for argument in (a, b)]
-    if all(vectors):
-        return dot(a, b)
-    if any(vectors):
-        raise TypeError(f"inner needs two vectors or two scalars, got {a!r} and {b!r}")
-    return _scalar(a, "the first argument of inner") * _scalar(b, "the second argument of inner")
+    inside = tensor_of(tensor, "the argument of div")
+    parts = [inside] if rank_of(inside) == 2 else sympy.Add.make_args(inside)  # a stress stays one
+    return wrapped(sympy.Add(*map(Divergence, parts)))
 
 
 def _need_kind(expression: sympy.Expr, kind: str, operator: str) -> None:

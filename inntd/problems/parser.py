@@ -16,7 +16,8 @@ from typing import Any, NoReturn
 import sympy
 
 from inntd.problems.indicator import indicator
-from inntd.problems.operators import Vector, diff
+from inntd.problems.operators import diff
+from inntd.problems.tensor import Tensor
 from inntd.problems.whitelist import (
     ALLOWED,
     COMPARISONS,
@@ -77,7 +78,7 @@ class Parser:
         value = self._value(tree, {}, 0)
         if isinstance(value, sympy.Expr):
             return value
-        kind = {Vector: "a vector", tuple: "a list"}.get(type(value), "a comparison")
+        kind = {Tensor: "a vector", tuple: "a list"}.get(type(value), "a comparison")
         self._refuse(tree, f"a number or a scalar expression is expected, got {kind}")
 
     def _syntax_tree(self) -> ast.expr:
@@ -114,7 +115,7 @@ class Parser:
     def _scalar(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> sympy.Expr:
         value = self._value(node, variables, depth)
         if not isinstance(value, sympy.Expr):
-            kind = {Vector: "a vector", tuple: "a list"}.get(type(value), "a comparison")
+            kind = {Tensor: "a vector", tuple: "a list"}.get(type(value), "a comparison")
             self._refuse(node, f"a scalar is expected, got {kind}; comparisons go into indicator(...)")
         return value
 
@@ -184,7 +185,7 @@ class Parser:
         operand = self._value(node.operand, variables, depth)
         if isinstance(node.op, ast.Not) and is_comparison(operand):
             return sympy.Not(operand)
-        if isinstance(node.op, (ast.USub, ast.UAdd)) and isinstance(operand, (sympy.Expr, Vector)):
+        if isinstance(node.op, (ast.USub, ast.UAdd)) and isinstance(operand, (sympy.Expr, Tensor)):
             return -operand if isinstance(node.op, ast.USub) else operand
         self._refuse(node, f"this operator is not allowed here; {ALLOWED}")
 
@@ -227,7 +228,7 @@ class Parser:
         return left / right  # type: ignore[operator]
 
     def _power(self, node: ast.BinOp, base: Value, exponent: Value) -> Value:
-        if isinstance(base, Vector) or isinstance(exponent, Vector):
+        if isinstance(base, Tensor) or isinstance(exponent, Tensor):
             self._refuse(node, "a vector has no power; use dot")
         assert isinstance(base, sympy.Expr)
         assert isinstance(exponent, sympy.Expr)
@@ -283,7 +284,7 @@ class Parser:
             self._count(node, name, arguments, 1, 1)
             return indicator(arguments[0])
         if name in OPERATORS:
-            least, most = {"dot": (2, 2), "inner": (2, 2), "diff": (2, 3)}.get(name, (1, 1))
+            least, most = {"dot": (2, 2), "inner": (2, 2), "diff": (2, 3), "identity": (0, 0)}.get(name, (1, 1))
             self._count(node, name, arguments, least, most)
             if name == "diff" and len(arguments) == 3:
                 order = arguments[2]

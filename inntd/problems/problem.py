@@ -11,20 +11,27 @@ import sympy
 
 from inntd.axes import Axis
 from inntd.problems import describe
-from inntd.problems.algebra import Algebra, SeparationError, Terms
+from inntd.problems.algebra import SeparationError, Terms
+from inntd.problems.align import align as align_axes
 from inntd.problems.assembler import Assembler
 from inntd.problems.conditions import (
     Condition,
     Dirichlet,
+    Flux,
     check_agreement,
+    check_initial,
     check_whole_faces,
     join_equal,
     separate_condition,
 )
 from inntd.problems.expand import Separator, shorten
-from inntd.problems.fields import TestFunction, Unknown, expression_of, fields_in
-from inntd.problems.operators import Operator, Vector
+from inntd.problems.faces import check_faces, check_flux_unknowns, flux_form, refuse_faces
+from inntd.problems.fields import Unknown, expression_of, fields_in
+from inntd.problems.indicator import Indicator
+from inntd.problems.nodes import Operator
 from inntd.problems.separate import BilinearTerm, LinearTerm, PointFunction, SeparatedFunction
+from inntd.problems.setting import Setting, setting_of_strong, setting_of_weak
+from inntd.problems.tensor import scalar_of
 from inntd.problems.weaken import by_parts, weak_form
 
 
@@ -38,18 +45,29 @@ class Problem:
     strong
         Instead of `weak`: the strong form, an expression that is to vanish. It is multiplied with a test function and
         its second-order space terms are integrated by parts; the boundary terms are dropped, so that where no
-        Dirichlet condition stands the natural one (no flux) holds.
+        Dirichlet condition stands the natural one (no flux) holds. A vector equation for a vector unknown; a list of
+        equations, one per component of the vector or one per unknown in the order of their declaration.
     conditions
-        What `u.on(...) == value` and `u.at(t=0) == value` return.
+        What `u.on(...) == value` and `u.at(t=0) == value` return; for strong forms also `u.flux(...) == value`.
     title
         One line for reports.
     exact
-        The exact solution, if it is known, for error computation.
+        The exact solution, if it is known, for error computation; a list with one expression per component for
+        vectors and several unknowns.
+    align
+        Whether the axes get breaks, and nodes, where coefficients, sources or given values jump or have kinks. Patches
+        that cross such places lose their order.
 
     Attributes
     ----------
-    unknown, axes
-        The unknown and its axes.
+    unknown, unknowns, axes
+        The (first) unknown, all unknowns, and the axes. Several unknowns share their axes; a component axis in front
+        of these counts through the components of all of them. Axes that got breaks are other objects than those of
+        the unknown, with the same names and intervals.
+    notes
+        What was changed in the axes, in words.
+    component
+        Position of the component axis, None in a problem for one scalar.
     operator
         Tuple of :class:`~inntd.problems.separate.BilinearTerm`: a(u, v).
     load
@@ -89,49 +107,89 @@ class Problem:
         conditions: Iterable[Condition] = (),
         title: str = "",
         exact: Any = None,
+        align: bool = True,
     ) -> None:
         begin = time.perf_counter()
         if (weak is None) == (strong is None):
             raise TypeError(f"Problem needs either weak or strong, got {'neither' if weak is None else 'both'}")
         if not isinstance(title, str):
             raise TypeError(f"title must be a string, got {title!r}")
+        if not isinstance(align, bool):
+            raise TypeError(f"align must be True or False, got {align!r}")
         name = "weak" if strong is None else "strong"
         self.title = title
-        self.form = _expression(weak if strong is None else strong, name)
         self.is_strong = strong is not None
-        self.unknown, self.test = _fields(self.form, strong=self.is_strong)
-        self.axes: tuple[Axis, ...] = self.unknown.axes
-        self.written_conditions = _conditions(conditions, self.unknown)
+        self.setting = self._read_form(weak, strong)
+        self.unknowns, self.unknown = self.setting.unknowns, self.setting.unknowns[0]
+        self.axes: tuple[Axis, ...] = self.setting.axes
+        self.component = self.setting.component
+        self.written_conditions = _conditions(conditions, self.unknowns)
+        self.fluxes = tuple(condition for condition in self.written_conditions if isinstance(condition, Flux))
+        if self.fluxes and not self.is_strong:
+            raise ValueError(
+                f"conditions: {self.fluxes[0]} is for strong forms; in a weak form add a term such as "
+                "-on(x.end, value * v)"
+            )
 
-        separator, assembler = Separator(self.axes), Assembler(self.axes)
+        separator, assembler = Separator(self.axes, self.setting.slots), Assembler(self.axes, self.component)
         self._separate_form(name, separator, assembler)
         self._separate_conditions(separator, assembler)
         self._separate_exact(exact, separator, assembler)
+        self.notes: tuple[str, ...] = ()
+        if align:
+            self._align()
         self.setup_seconds = time.perf_counter() - begin
 
+    def _read_form(self, weak: Any, strong: Any) -> Setting:
+        """Find the fields, and state the weak form."""
+        if strong is None:
+            self.weak = scalar_of(weak, "weak")
+            self.equations: tuple[sympy.Expr, ...] = ()
+            return setting_of_weak(self.weak)
+        setting, equations = setting_of_strong(strong)
+        self.equations = tuple(equation for equation, _ in equations)
+        refuse_faces(self.equations)
+        self.weak = weak_form(equations)
+        return setting
+
     def _separate_form(self, name: str, separator: Separator, assembler: Assembler) -> None:
-        check_symbols(self.form, self.axes, name)
-        self.weak = weak_form(self.form, self.test) if self.is_strong else self.form
+        for form in (*self.equations, self.weak):
+            check_symbols(form, self.axes, name)
         try:
             terms = separator.terms(self.weak)
             if self.is_strong:
                 terms = by_parts(separator, terms)
-            operator, load = _split(terms, separator, self.unknown.name, self.test.name)
+                terms = self._add_fluxes(terms, separator, assembler)
+            operator, load = _split(terms, self.setting)
             self.operator: tuple[BilinearTerm, ...] = assembler.operator(operator)
             self.load: tuple[LinearTerm, ...] = assembler.load(load)
         except ValueError as error:
             raise type(error)(f"{name}: {error}") from None
         _check_orders(self.operator, self.load, self.axes, name)
 
+    def _add_fluxes(self, terms: Terms, separator: Separator, assembler: Assembler) -> Terms:
+        """Add the face terms of the flux conditions to the weak form."""
+        for flux in self.fluxes:
+            check_flux_unknowns(flux, self.setting)
+            for value in flux.values:
+                check_symbols(value, self.axes, f"the {flux.name} flux")
+            check_whole_faces(flux, separator)
+        added = flux_form(self.fluxes, terms, self.setting, separator, assembler)
+        self.weak += added
+        return separator.add([terms, separator.terms(added)])
+
     def _separate_conditions(self, separator: Separator, assembler: Assembler) -> None:
-        for condition in self.written_conditions:
-            where = f"the value of {self.unknown.name} on {shorten(condition).partition(' on ')[2]}"
-            check_symbols(condition.value, self.axes, where)
+        parts: list[Dirichlet] = []
+        for condition in (given for given in self.written_conditions if not isinstance(given, Flux)):
+            where = f"the value of {condition.name} on {shorten(condition).partition(' on ')[2]}"
+            for value in condition.values:
+                check_symbols(value, self.axes, where)
             check_whole_faces(condition, separator)
-        parts = (separate_condition(condition, separator, assembler) for condition in self.written_conditions)
-        self.conditions: tuple[Dirichlet, ...] = join_equal(part for group in parts for part in group)
-        check_agreement(self.conditions)
-        _check_initial(self.operator, self.conditions, self.axes, self.unknown.name)
+            parts += separate_condition(condition, self.setting, separator, assembler)
+        self.conditions: tuple[Dirichlet, ...] = join_equal(parts, self.setting.components)
+        check_agreement(self.conditions, self.setting.names())
+        check_faces(self.operator, self.load, self.conditions, self.fluxes, self.setting)
+        check_initial(self.operator, self.conditions, self.setting)
 
     def _separate_exact(self, exact: Any, separator: Separator, assembler: Assembler) -> None:
         self.exact: SeparatedFunction | None = None
@@ -139,10 +197,7 @@ class Problem:
         self.exact_expression: sympy.Expr | None = None
         if exact is None:
             return
-        expression = self.exact_expression = expression_of(exact, "exact")
-        if fields_in(expression):
-            raise ValueError(f"exact must not contain unknowns or test functions, got {shorten(expression)}")
-        check_symbols(expression, self.axes, "exact")
+        expression = self.exact_expression = self._joined_exact(exact)
         try:
             self.exact = self.exact_function = assembler.separated(separator.terms(expression))
         except SeparationError as error:
@@ -151,6 +206,33 @@ class Problem:
             self.exact_function = PointFunction(self.axes, expression)
         except ValueError as error:
             raise ValueError(f"exact: {error}") from None
+
+    def _align(self) -> None:
+        """Exchange the axes for the same axes with the breaks of the functions over them."""
+        alignment = align_axes(self.axes, self.operator, self.load, self.conditions)
+        self.axes, self.notes = alignment.after, alignment.notes
+        self.conditions = tuple(map(alignment.condition, self.conditions))
+        if self.exact is not None:
+            self.exact = self.exact_function = alignment.function(self.exact)
+
+    def _joined_exact(self, exact: Any) -> sympy.Expr:
+        """Return the exact solution as one expression; of several components as a function of the component axis."""
+        count = self.setting.components
+        if self.component is None:
+            parts = [expression_of(exact, "exact")]
+        elif isinstance(exact, (list, tuple)) and len(exact) == count:
+            parts = [expression_of(part, f"exact[{k}]") for k, part in enumerate(exact)]
+        else:
+            names = ", ".join(self.setting.names())
+            raise ValueError(f"exact must be a list of {count} expressions, one each for {names}, got {exact!r}")
+        for part in parts:
+            if fields_in(part):
+                raise ValueError(f"exact must not contain unknowns or test functions, got {shorten(part)}")
+            check_symbols(part, self.axes, "exact")
+        if self.component is None:
+            return parts[0]
+        c = self.axes[self.component]._sympy_()
+        return sympy.Add(*(part * Indicator(sympy.Abs(c - k) < sympy.Rational(1, 2)) for k, part in enumerate(parts)))
 
     def describe(self) -> str:
         """Return a readable text: axes, weak form, separated terms, conditions.
@@ -176,41 +258,12 @@ class Problem:
     def __repr__(self) -> str:
         axes = ", ".join(axis.name for axis in self.axes)
         return (
-            f"Problem({self.title or 'untitled'}: {self.unknown.name}({shorten(axes)}), "
+            f"Problem({self.title or 'untitled'}: {self.setting.unknown_names()}({shorten(axes)}), "
             f"{len(self.operator)} operator terms, {len(self.load)} load terms, {len(self.conditions)} conditions)"
         )
 
 
-def _expression(value: Any, name: str) -> sympy.Expr:
-    if isinstance(value, Vector):
-        raise TypeError(f"{name} must be a scalar expression, got the vector {value!r}; use div or dot")
-    return expression_of(value, name)
-
-
-def _fields(form: sympy.Expr, *, strong: bool) -> tuple[Unknown, TestFunction]:
-    found = [symbol.field for symbol in fields_in(form)]
-    unknowns = list(dict.fromkeys(field for field in found if isinstance(field, Unknown)))
-    tests = list(dict.fromkeys(field for field in found if isinstance(field, TestFunction)))
-    name = "strong" if strong else "weak"
-    if not unknowns:
-        raise ValueError(f"{name} must contain an unknown made with unknown(...), got {shorten(form)}")
-    if len(unknowns) > 1:
-        raise ValueError(f"{name} must contain one unknown, got {', '.join(u.name for u in unknowns)}")
-    if strong:
-        if tests:
-            raise ValueError(f"strong must not contain a test function, got {tests[0].name}; use weak= for weak forms")
-        return unknowns[0], TestFunction("v" if unknowns[0].name != "v" else "w")
-    if not tests:
-        raise ValueError(
-            f"weak must contain a test function made with test_function(), got {shorten(form)}; "
-            "multiply with it, or use strong= for the strong form"
-        )
-    if len(tests) > 1:
-        raise ValueError(f"weak must contain one test function, got {', '.join(v.name for v in tests)}")
-    return unknowns[0], tests[0]
-
-
-def _conditions(conditions: Any, unknown: Unknown) -> tuple[Condition, ...]:
+def _conditions(conditions: Any, unknowns: Sequence[Unknown]) -> tuple[Condition, ...]:
     if isinstance(conditions, Condition):
         conditions = (conditions,)
     if isinstance(conditions, (str, bytes)) or not isinstance(conditions, Iterable):
@@ -221,14 +274,15 @@ def _conditions(conditions: Any, unknown: Unknown) -> tuple[Condition, ...]:
             raise TypeError(
                 f"conditions[{i}] must be made by u.on(...) == value or u.at(t=0) == value, got {condition!r}"
             )
-        if condition.unknown is not unknown:
-            raise ValueError(f"conditions[{i}] is about another unknown, {condition.unknown!r}, than {unknown!r}")
+        if not any(condition.unknown is unknown for unknown in unknowns):
+            known = " and ".join(map(repr, unknowns))
+            raise ValueError(f"conditions[{i}] is about another unknown, {condition.unknown!r}, than {known}")
     return result
 
 
 def check_symbols(expression: sympy.Expr, axes: Sequence[Axis], where: str) -> None:
     """Refuse symbols that are no axes of the unknown, with the nearest known name."""
-    known = [axis.name for axis in axes]
+    known = [axis.name for axis in axes if axis.kind != "component"]
     strangers = sorted({symbol.name for symbol in expression.free_symbols} - set(known))
     if strangers:
         hints = difflib.get_close_matches(strangers[0], known, 1)
@@ -239,22 +293,37 @@ def check_symbols(expression: sympy.Expr, axes: Sequence[Axis], where: str) -> N
         )
 
 
-def _split(terms: Terms, algebra: Algebra, u: str, v: str) -> tuple[Terms, Terms]:
+def _split(terms: Terms, setting: Setting) -> tuple[Terms, Terms]:
     """Return the bilinear terms, and the linear ones with their sign changed."""
     operator: Terms = {}
     load: Terms = {}
     for key, number in terms.items():
         trial, test, _ = key
         if test is None:
-            shown = describe.shown_key(key, number, algebra.axes, u, v)
-            raise ValueError(f"every term must be linear in the test function {v}, got the term {shorten(shown)}")
+            shown = describe.shown_key(key, number, setting)
+            names = " or ".join(v.name for v in setting.tests)
+            raise ValueError(f"every term must be linear in the test function {names}, got the term {shorten(shown)}")
         if trial is None:
             load[key] = -number
         else:
             operator[key] = number
-    if not operator:
-        raise ValueError(f"the unknown {u} cancels out: no term is left with {u} and {v}")
+    _check_present(operator, setting)
     return operator, load
+
+
+def _check_present(operator: Terms, setting: Setting) -> None:
+    """Every component of every unknown and every test function must be left."""
+    if not operator:
+        u, v = setting.unknown_names(), setting.tests[0].name
+        raise ValueError(f"the unknown {u} cancels out: no term is left with {u} and {v}")
+    if setting.component is None:
+        return
+    for side, names in enumerate((setting.names(), setting.names(tests=True))):
+        present = {dict(key[side] or ())[setting.component] - 1 for key in operator}
+        missing = [name for k, name in enumerate(names) if k not in present]
+        if missing:
+            what = "no term holds" if side == 0 else "no term with an unknown is tested with"
+            raise ValueError(f"{what} {', '.join(missing)}: the problem leaves it undetermined")
 
 
 def _check_orders(
@@ -274,17 +343,4 @@ def _check_orders(
             )
             raise ValueError(
                 f"{name}: a derivative of order {order} in the {axis.kind} axis {axis.name} is not supported; {remedy}"
-            )
-
-
-def _check_initial(
-    operator: Sequence[BilinearTerm], conditions: Sequence[Dirichlet], axes: Sequence[Axis], u: str
-) -> None:
-    for position, axis in enumerate(axes):
-        if axis.kind != "time" or axis.periodic or not any(term.forms[position].trial for term in operator):
-            continue
-        if not any(face.axis is axis for condition in conditions for face in condition.faces):
-            raise ValueError(
-                f"conditions: the time axis {axis.name} needs an initial condition; "
-                f"add {u}.at({axis.name}={axis.domain[0]:g}) == value"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -76,21 +76,49 @@ class AxisFunction:
         return str(self.expression)
 
 
+#: An end of the axis instead of the integral over it.
+End: TypeAlias = Literal["start", "end"]
+
+
 @dataclass(frozen=True)
 class AxisForm:
-    """One axis of a bilinear form: ∫ weight · (trial-th derivative of u) · (test-th derivative of v) dx."""
+    """One axis of a bilinear form: ∫ weight · (trial-th derivative of u) · (test-th derivative of v) dx.
+
+    Parameters
+    ----------
+    trial, test
+        Orders of the derivatives.
+    weight
+        A function of the coordinate, None for one.
+    place
+        None for the integral; `"start"` or `"end"` for the value of the product there, the axis' part of a face
+        integral. On the component axis a pair (i, j): component i of the test function times component j of the
+        unknown, a matrix with a single one in row i and column j.
+    """
 
     trial: int = 0
     test: int = 0
     weight: AxisFunction | None = None
+    place: End | tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class LoadForm:
-    """One axis of a linear form: ∫ weight · (test-th derivative of v) dx."""
+    """One axis of a linear form: ∫ weight · (test-th derivative of v) dx.
+
+    Parameters
+    ----------
+    test
+        Order of the derivative.
+    weight
+        A function of the coordinate, None for one.
+    place
+        None for the integral; `"start"` or `"end"` for the value there; on the component axis the component.
+    """
 
     test: int = 0
     weight: AxisFunction | None = None
+    place: End | int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,54 +6,89 @@ stands.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import sympy
 
 from inntd.problems.algebra import Key, Terms, raised
+from inntd.problems.contractions import dot, inner
 from inntd.problems.expand import Separator
-from inntd.problems.fields import FieldSymbol, TestFunction, has_unknown
-from inntd.problems.operators import Components, Divergence, Dot, Gradient, Laplacian, Operator
+from inntd.problems.fields import FieldSymbol, has_unknown
+from inntd.problems.nodes import Components, Divergence, Dot, Gradient, Laplacian, Operator, parts_of, rank_of
+from inntd.problems.tensor import Tensor
 
 
-def weak_form(strong: sympy.Expr, test: TestFunction) -> sympy.Expr:
-    """Return the weak form of `strong = 0`; raw second derivatives stay for :func:`by_parts`."""
-    return _weaken(strong, sympy.S.One, test._sympy_())
+def weak_form(equations: Iterable[tuple[sympy.Expr, FieldSymbol]]) -> sympy.Expr:
+    """Return the weak form of equations `strong = 0`, each with its test function.
+
+    Raw second derivatives stay for :func:`by_parts`.
+    """
+    return sympy.Add(*(_weaken(strong, sympy.S.One, test) for strong, test in equations))
 
 
-def _weaken(e: sympy.Expr, factor: sympy.Expr, v: sympy.Expr) -> sympy.Expr:
+def _weaken(e: sympy.Expr, factor: sympy.Expr, v: FieldSymbol) -> sympy.Expr:
+    """Return the weak form of factor · e = 0; of a vector e the test function v is a vector, too."""
     if not has_unknown(e):
-        return factor * e * v
+        return _tested(e, factor, v)
     if e.is_Add:
         return sympy.Add(*(_weaken(part, factor, v) for part in e.args))
     if e.is_Mul:
         unknowns = [part for part in e.args if has_unknown(part)]
-        if len(unknowns) == 1:
-            rest = sympy.Mul(*(part for part in e.args if part is not unknowns[0]))
+        rest = sympy.Mul(*(part for part in e.args if part not in unknowns))
+        if len(unknowns) == 1 and rank_of(rest) == 0:
             return _weaken(unknowns[0], factor * rest, v)
+    if isinstance(e, Components):
+        return sympy.Add(*(_weaken(part, factor, component(v, k)) for k, part in enumerate(e.args)))
     if isinstance(e, Laplacian):
-        return sympy.Add(*(_weaken_flux(sympy.S.One, Gradient(w), factor, v) for w in sympy.Add.make_args(e.args[0])))
+        return sympy.Add(*(_weaken_flux(Gradient(w), factor, v) for w in sympy.Add.make_args(e.args[0])))
     if isinstance(e, Divergence):
-        coefficient, vector = e.args
-        if isinstance(vector, Gradient):
-            parts = sympy.Add.make_args(vector.args[0])
-            return sympy.Add(*(_weaken_flux(coefficient, Gradient(w), factor, v) for w in parts))
-        return _weaken_flux(coefficient, vector, factor, v)
-    return factor * e * v
+        whole = rank_of(e.args[0]) == 2  # a stress: its natural condition is about all of it
+        return sympy.Add(*(_weaken_flux(part, factor, v) for part in ([e.args[0]] if whole else _fluxes(e.args[0]))))
+    return _tested(e, factor, v)
 
 
-def _weaken_flux(k: sympy.Expr, vector: sympy.Basic, factor: sympy.Expr, v: sympy.Expr) -> sympy.Expr:
-    """Return the weak form of factor · div(k · vector)."""
-    second_order = any(has_unknown(part) for part in vector.args) and not isinstance(vector, Components)
-    if isinstance(vector, Components):
-        second_order = any(_differentiated(part) for part in vector.args)
-    if not second_order:  # advection in conservative form, or a source: kept as it stands
-        return factor * Divergence(k, vector) * v
+def component(v: FieldSymbol, k: int) -> FieldSymbol:
+    """Return one component of a test function."""
+    return FieldSymbol(v.field, component=k)
+
+
+def _tested(e: sympy.Expr, factor: sympy.Expr, v: FieldSymbol) -> sympy.Expr:
+    return factor * dot(Tensor(e), Tensor(v)) if rank_of(e) else factor * e * v
+
+
+def _fluxes(flux: sympy.Expr) -> list[sympy.Expr]:
+    """Split a flux into parts of one kind each; gradients of sums are split, too."""
+    parts = []
+    for k, base in parts_of(flux):
+        inside = sympy.Add.make_args(base.args[0]) if isinstance(base, Gradient) else ()
+        parts += [k * Gradient(w) for w in inside] or [k * base]
+    return parts
+
+
+def _weaken_flux(flux: sympy.Expr, factor: sympy.Expr, v: FieldSymbol) -> sympy.Expr:
+    """Return the weak form of factor · div(flux)."""
+    parts = list(parts_of(flux))
+    if not any(_second_order(k, base) for k, base in parts):  # advection in conservative form, or a source: as it is
+        return _tested(Divergence(flux), factor, v)
     constant, rest = factor.as_independent(*factor.free_symbols, as_Add=False) if factor.free_symbols else (factor, 1)
-    return -constant * k * Dot(Gradient(rest * v), vector)
+    slope = Gradient(rest * v)
+    if rank_of(flux) == 2:
+        return -constant * inner(Tensor(flux), Tensor(slope))
+    return sympy.Add(*(-constant * k * Dot(slope, base) for k, base in parts))
 
 
-def _differentiated(component: sympy.Expr) -> bool:
+def _second_order(k: sympy.Expr, base: sympy.Expr) -> bool:
+    """Tell whether the divergence of a flux k · base differentiates the unknown twice."""
+    if has_unknown(k) and _differentiated(k):
+        return True
+    if isinstance(base, Components):
+        return any(_differentiated(part) for part in base.args)
+    return has_unknown(base) and not (isinstance(base, FieldSymbol) and not base.index)
+
+
+def _differentiated(part: sympy.Expr) -> bool:
     """Tell whether a component of a flux holds a derivative of the unknown."""
-    return any(symbol.index for symbol in component.atoms(FieldSymbol)) or bool(component.atoms(Operator))
+    return any(symbol.index for symbol in part.atoms(FieldSymbol)) or bool(part.atoms(Operator))
 
 
 def by_parts(separator: Separator, terms: Terms) -> Terms:

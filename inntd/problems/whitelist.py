@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 import sympy
 from sympy.logic.boolalg import Boolean
 
-from inntd.problems.operators import Vector, diff, div, dot, dt, grad, inner, laplacian
+from inntd.problems.contractions import dot, identity, inner, sym, tr, transpose
+from inntd.problems.operators import diff, div, dt, grad, laplacian
+from inntd.problems.tensor import Tensor
 
 MAX_LENGTH = 20_000  # characters of one expression
 MAX_DEPTH = 60  # nested parentheses, calls and signs
@@ -19,7 +21,7 @@ MAX_EXPONENT = 1000
 MAX_NUMBER = 1e100
 MAX_BITS = 20_000  # of the numerator and the denominator of a factor: 100! has 525
 
-Value: TypeAlias = "sympy.Expr | Vector | tuple[sympy.Expr, ...] | Boolean"
+Value: TypeAlias = "sympy.Expr | Tensor | tuple[sympy.Expr, ...] | Boolean"
 
 FUNCTIONS: dict[str, Callable[..., sympy.Expr]] = {
     "abs": sympy.Abs,
@@ -45,8 +47,12 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "dot": dot,
     "dt": dt,
     "grad": grad,
+    "identity": identity,
     "inner": inner,
     "laplacian": laplacian,
+    "sym": sym,
+    "tr": tr,
+    "transpose": transpose,
 }
 CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "E": sympy.E}
 #: Names with a meaning of their own in every problem file.

@@ -26,12 +26,18 @@ Ends: TypeAlias = tuple[tuple[bool, bool], ...]
 class Lifting:
     """Separated nodal values sum_r c_r (x)_d vectors[d][:, terms[r][1][d]].
 
-    `free` is the range of nodes of each axis that no condition fixes.
+    Attributes
+    ----------
+    free
+        Range of the nodes of each axis that no condition fixes, of a vector those that are free for some component.
+    fixed
+        Per axis, None or an (n_free, components) array of bools: which of these nodes is fixed for which component.
     """
 
     free: tuple[slice, ...]
     vectors: list[Vector]
     terms: list[tuple[float, tuple[int, ...]]] = field(default_factory=list)
+    fixed: list[npt.NDArray[np.bool_] | None] = field(default_factory=list)
 
     def factors(self) -> list[Vector]:
         """Return CP factors (n_d, terms); the coefficients are on the first axis."""
@@ -48,23 +54,51 @@ def lift(problem: Problem) -> Lifting:
     """Build the lifting of all Dirichlet conditions of a problem.
 
     Conditions are taken one after the other; a later one fills only what the earlier ones left free, which makes the
-    field single-valued where faces meet (the values agree there, the problem has checked that).
+    field single-valued where faces meet (the values agree there, the problem has checked that). Components with
+    conditions of their own are lifted one by one.
     """
-    axes = problem.axes
-    builder = _Builder(axes)
+    axes, position = problem.axes, problem.component
+    builder = _Builder(axes, position)
+    if position is None or all(condition.component is None for condition in problem.conditions):
+        masks = _lift_component(builder, problem.conditions, None)
+        return builder.finish(_free(axes, [masks]), [None] * len(axes))
+    each = [_lift_component(builder, problem.conditions, k) for k in range(axes[position].size)]
+    free = _free(axes, each)
+    return builder.finish(free, _fixed(axes, free, each, position))
+
+
+def _lift_component(builder: _Builder, conditions: tuple[Dirichlet, ...], component: int | None) -> Ends:
+    """Add the data of one component (None: of all) to the lifting; return which ends are fixed."""
     masks: list[Ends] = []
-    for condition in problem.conditions:
-        mask = _fixed_ends(axes, condition)
+    for condition in conditions:
+        if component is not None and condition.component not in (None, component):
+            continue
+        mask = _fixed_ends(builder.axes, condition)
         for coefficient, functions in condition.value.terms:
-            builder.add(coefficient, functions, tuple(masks), mask)
+            builder.add(coefficient, functions, tuple(masks), mask, component)
         masks.append(mask)
-    free = tuple(
-        slice(
-            1 if any(mask[d][0] for mask in masks) else 0, axis.size - (1 if any(mask[d][1] for mask in masks) else 0)
-        )
+    return tuple(_covered(tuple(masks), d) for d in range(len(builder.axes)))
+
+
+def _free(axes: tuple[Axis, ...], each: list[Ends]) -> tuple[slice, ...]:
+    """Return the nodes of each axis that are free for some component."""
+    return tuple(
+        slice(int(all(ends[d][0] for ends in each)), axis.size - int(all(ends[d][1] for ends in each)))
         for d, axis in enumerate(axes)
     )
-    return builder.finish(free)
+
+
+def _fixed(
+    axes: tuple[Axis, ...], free: tuple[slice, ...], each: list[Ends], position: int
+) -> list[npt.NDArray[np.bool_] | None]:
+    """Return which free nodes are fixed for which component."""
+    masks: list[npt.NDArray[np.bool_] | None] = []
+    for d, (axis, own) in enumerate(zip(axes, free, strict=True)):
+        mask = np.zeros((axis.size, len(each)), dtype=bool)
+        if d != position:
+            mask[0], mask[-1] = [ends[d][0] for ends in each], [ends[d][1] for ends in each]
+        masks.append(mask[own] if mask[own].any() else None)
+    return masks
 
 
 def _fixed_ends(axes: tuple[Axis, ...], condition: Dirichlet) -> Ends:
@@ -77,9 +111,9 @@ def _covered(masks: tuple[Ends, ...], d: int) -> tuple[bool, bool]:
 
 
 class _Builder:
-    def __init__(self, axes: tuple[Axis, ...]) -> None:
-        self.axes = axes
-        self.keys: list[dict[tuple[AxisFunction | None, bool, bool], int]] = [{} for _ in axes]
+    def __init__(self, axes: tuple[Axis, ...], position: int | None) -> None:
+        self.axes, self.position = axes, position
+        self.keys: list[dict[tuple[AxisFunction | int | None, bool, bool], int]] = [{} for _ in axes]
         self.columns: list[list[Vector]] = [[] for _ in axes]
         self.terms: list[tuple[float, tuple[int, ...]]] = []
 
@@ -89,19 +123,22 @@ class _Builder:
         functions: tuple[AxisFunction | None, ...],
         earlier: tuple[Ends, ...],
         own: Ends,
+        component: int | None,
     ) -> None:
         """Add a product on the nodes that are not fixed earlier, less its part on the nodes that stay free."""
-        outer = tuple(self._column(d, f, _covered(earlier, d)) for d, f in enumerate(functions))
-        inner = tuple(self._column(d, f, _covered((*earlier, own), d)) for d, f in enumerate(functions))
+        factors: list[AxisFunction | int | None] = list(functions)
+        if self.position is not None:
+            factors[self.position] = component
+        outer = tuple(self._column(d, f, _covered(earlier, d)) for d, f in enumerate(factors))
+        inner = tuple(self._column(d, f, _covered((*earlier, own), d)) for d, f in enumerate(factors))
         if outer != inner:  # else the product vanishes on this condition's faces
             self.terms += [(coefficient, outer), (-coefficient, inner)]
 
-    def _column(self, d: int, function: AxisFunction | None, covered: tuple[bool, bool]) -> int:
+    def _column(self, d: int, function: AxisFunction | int | None, covered: tuple[bool, bool]) -> int:
         """Index of the nodal values of a function that vanish at the covered ends."""
         key = (function, *covered)
         if key not in self.keys[d]:
-            axis = self.axes[d]
-            column = np.ones(axis.size) if function is None else np.array(axis.interpolate(function), dtype=np.float64)
+            column = self._values(d, function)
             # sin(pi) is 1.2e-16 in float64: such values would be lifted as noise.
             column[np.abs(column) <= 4e-16 * np.abs(column).max()] = 0.0
             column[:1] *= not covered[0]
@@ -112,9 +149,17 @@ class _Builder:
             self.keys[d][key] = same[0] if same else len(self.columns[d]) - 1
         return self.keys[d][key]
 
-    def finish(self, free: tuple[slice, ...]) -> Lifting:
+    def _values(self, d: int, function: AxisFunction | int | None) -> Vector:
+        axis = self.axes[d]
+        if function is None:
+            return np.ones(axis.size)
+        if isinstance(function, int):  # a component
+            return np.asarray(np.arange(axis.size) == function, dtype=np.float64)
+        return np.array(axis.interpolate(function), dtype=np.float64)
+
+    def finish(self, free: tuple[slice, ...], fixed: list[npt.NDArray[np.bool_] | None]) -> Lifting:
         vectors = [
             np.stack(columns, axis=1) if columns else np.zeros((axis.size, 0))
             for columns, axis in zip(self.columns, self.axes, strict=True)
         ]
-        return Lifting(free, vectors, self.terms)
+        return Lifting(free, vectors, self.terms, fixed)

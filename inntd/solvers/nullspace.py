@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,22 +13,28 @@ from inntd.solvers.operator import DiscreteSystem
 SINGULAR = 1e-6
 
 
-def constant_nullspace(system: DiscreteSystem) -> bool:
+def constant_nullspace(system: DiscreteSystem, names: Sequence[str] = ()) -> bool:
     """Say whether exactly the constants are undetermined; raise when more is, or when no solution exists.
 
     A term kills the constants when one of its 1-D matrices does on an axis without Dirichlet values.
 
+    Parameters
+    ----------
+    system
+        The assembled system.
+    names
+        Of the components of a vector problem, for messages.
+
     Raises
     ------
     ValueError
-        If whole functions of some axes are undetermined, or the source has a mean that nothing can balance.
+        If whole functions of some axes are undetermined, the constants of one component of several are, or the source
+        has a mean that nothing can balance.
     """
-    kills = np.zeros(system.terms.shape, dtype=bool)
-    for d, (axis, matrices, free) in enumerate(zip(system.axes, system.matrices, system.free, strict=True)):
-        if free.stop - free.start < axis.size:
-            continue
-        zero = [_kills_constants(matrix.band) for matrix in matrices]
-        kills[:, d] = np.array(zero)[system.terms[:, d]]
+    if system.component is not None:
+        _check_components(system, names)
+        return False
+    kills = _kills(system, None)
     if not kills.any(axis=1).all():
         return False
     for d, axis in enumerate(system.axes):
@@ -40,6 +48,39 @@ def constant_nullspace(system: DiscreteSystem) -> bool:
     _check_symmetry(system)
     _check_balance(system)
     return True
+
+
+def _kills(system: DiscreteSystem, component: int | None) -> npt.NDArray[np.bool_]:
+    """Return for each term and axis whether the constant (of one component) vanishes there, an array (T, D)."""
+    kills = np.zeros(system.terms.shape, dtype=bool)
+    for d, (axis, matrices, free) in enumerate(zip(system.axes, system.matrices, system.free, strict=True)):
+        fixed = system.fixed[d] if component is not None else None
+        pinned = fixed is not None and component is not None and bool(fixed[:, component].any())
+        if d == system.component:
+            zero = [not matrix.toarray()[:, component].any() for matrix in matrices]
+        elif free.stop - free.start < axis.size or pinned:
+            continue
+        else:
+            zero = [_kills_constants(matrix.band) for matrix in matrices]
+        kills[:, d] = np.array(zero)[system.terms[:, d]]
+    return kills
+
+
+def _check_components(system: DiscreteSystem, names: Sequence[str]) -> None:
+    """Refuse vector problems in which the constants of a component are undetermined: rigid motions, a pressure's level.
+
+    Several of them together are no matter of subtracting a mean, so they are refused rather than chosen.
+    """
+    assert system.component is not None
+    count = system.axes[system.component].size
+    loose = [k for k in range(count) if _kills(system, k).any(axis=1).all()]
+    if loose:
+        shown = ", ".join(names[k] if k < len(names) else f"component {k}" for k in loose)
+        raise ValueError(
+            f"the operator leaves the solution undetermined: any constant may be added to {shown}, which no Dirichlet "
+            "condition and no term without derivatives fixes (a rigid translation, or the level of a pressure); "
+            f"prescribe {shown} on a face, or add a term that is not differentiated"
+        )
 
 
 def _kills_constants(band: npt.NDArray[np.float64]) -> bool:

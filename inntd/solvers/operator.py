@@ -6,7 +6,7 @@ integrals are ever computed, and equal ones only once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,11 @@ class DiscreteSystem:
     load_terms, load_signs, load_logs
         Load: (R, D) indices into `vectors`; signs and logarithms of the (R,) factors, which may be beyond float64
         in many dimensions.
+    component
+        Position of the component axis of a vector problem, None for a scalar.
+    fixed
+        Per axis, an (n_free, components) array of bools: nodes that are free for some component but fixed by a
+        Dirichlet value for this one; None where all components share their free nodes.
     """
 
     axes: tuple[Axis, ...]
@@ -47,6 +52,8 @@ class DiscreteSystem:
     load_signs: Vector
     load_logs: Vector
     lifting: Lifting
+    component: int | None = None
+    fixed: list[npt.NDArray[np.bool_] | None] = field(default_factory=list)
 
 
 def assemble(problem: Problem) -> DiscreteSystem:
@@ -69,21 +76,31 @@ def assemble(problem: Problem) -> DiscreteSystem:
     factors = np.concatenate([[term.coefficient for term in problem.load], -np.outer(coefficients, lifted).ravel()])
     round_off = [np.append(np.zeros(own.shape[1]), size) for own, size in zip(sources, sizes, strict=True)]
     reduced = _reduce_load(vectors, round_off, load_terms, factors, lifting.free)
-    return DiscreteSystem(problem.axes, lifting.free, matrices, terms, coefficients, *reduced, lifting)
+    return DiscreteSystem(
+        problem.axes, lifting.free, matrices, terms, coefficients, *reduced, lifting, problem.component, lifting.fixed
+    )
 
 
 def _operator(problem: Problem) -> tuple[list[list[BandedMatrix]], npt.NDArray[np.int32]]:
     mass = AxisForm(0, 0, None)
-    matrices = [[assembly.matrix(axis)] for axis in problem.axes]
+    matrices = [[assembly.matrix(axis)] for axis in problem.axes]  # of the component axis: the unit matrix
     known: list[dict[AxisForm, int]] = [{mass: 0} for _ in problem.axes]
     terms = np.zeros((len(problem.operator), len(problem.axes)), dtype=np.int32)
     for t, term in enumerate(problem.operator):
         for d, form in enumerate(term.forms):
             if form not in known[d]:
                 known[d][form] = len(matrices[d])
-                matrices[d].append(assembly.matrix(problem.axes[d], form.trial, form.test, form.weight))
+                matrices[d].append(_matrix(problem.axes[d], form))
             terms[t, d] = known[d][form]
     return matrices, terms
+
+
+def _matrix(axis: Axis, form: AxisForm) -> BandedMatrix:
+    if isinstance(form.place, tuple):
+        return assembly.component_matrix(axis, *form.place)
+    if form.place is not None:
+        return assembly.face_matrix(axis.start if form.place == "start" else axis.end, form.trial, form.test)
+    return assembly.matrix(axis, form.trial, form.test, form.weight)
 
 
 def _sources(problem: Problem) -> tuple[list[Vector], npt.NDArray[np.int32]]:
@@ -101,6 +118,10 @@ def _sources(problem: Problem) -> tuple[list[Vector], npt.NDArray[np.int32]]:
 
 
 def _load_vector(axis: Axis, form: LoadForm) -> Vector:
+    if isinstance(form.place, int):
+        return np.asarray(np.arange(axis.size) == form.place, dtype=np.float64)
+    if form.place is not None:
+        return assembly.face_load(axis.start if form.place == "start" else axis.end, form.test)
     function = form.weight if form.weight is not None else np.ones_like
     column: Vector = assembly.load(axis, [function], test=form.test)[:, 0]
     return column

@@ -19,6 +19,7 @@ from inntd.problems import Problem
 from inntd.solvers.alternating import Outcome, Plan
 from inntd.solvers.automatic import solve_automatic, solve_by_updates
 from inntd.solvers.direct import solve_direct
+from inntd.solvers.fields import fields_by_name
 from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, assemble
 from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
@@ -105,7 +106,8 @@ def solve(
     begin = time.perf_counter()
     with _Threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
-        singular = constant_nullspace(system)
+        singular = constant_nullspace(system, problem.setting.names())
+        _check_shared_faces(system, problem)
         outcome = ROUTES[method](system, plan, bar.show)
     model = _model(system, outcome)
     notes = list(outcome.notes)
@@ -125,7 +127,19 @@ def solve(
         seconds,
         outcome.history,
         tuple(notes),
+        fields_by_name(problem, model),
     )
+
+
+def _check_shared_faces(system: DiscreteSystem, problem: Problem) -> None:
+    for axis, fixed in zip(system.axes, system.fixed, strict=True):
+        if fixed is not None:
+            names = problem.setting.names()
+            only = ", ".join(names[k] for k in np.flatnonzero(fixed.any(axis=0)))
+            raise ValueError(
+                f"conditions fix {only} on a face of {axis.name} but leave other components free there; this solver "
+                f"needs Dirichlet conditions on the same faces for all of {', '.join(names)}"
+            )
 
 
 def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> Plan:

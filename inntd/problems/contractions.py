@@ -1,0 +1,107 @@
+"""Products and parts of vectors and matrices as users write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy
+
+from inntd.problems.nodes import Divergence, Dot, Gradient, Identity, Inner, Symmetric, Trace, parts_of, rank_of
+from inntd.problems.tensor import Tensor, matrix_of, operand, scalar_of, tensor_of, wrapped
+
+
+def dot(a: Any, b: Any) -> Any:
+    """Return the product of two vectors, of a matrix and a vector, or of two matrices.
+
+    The last index of the first factor is summed with the first index of the second one.
+
+    Parameters
+    ----------
+    a, b
+        Made with `grad` and `sym`, vector unknowns, test functions, or lists with one expression per space axis (a
+        velocity, a force).
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> x, y = it.Axis("x", 0, 1, elements=4), it.Axis("y", 0, 1, elements=4)
+    >>> it.dot([1, 2], it.grad(it.unknown("u", x, y)))
+    dot((1, 2), grad(u))
+    """
+    left, right = tensor_of(a, "the first argument of dot"), tensor_of(b, "the second argument of dot")
+    return wrapped(sympy.Add(*(c * d * Dot(p, q) for c, p in parts_of(left) for d, q in parts_of(right))))
+
+
+def inner(a: Any, b: Any) -> sympy.Expr:
+    """Return the inner product: the sum of the products of all entries of two vectors or two matrices.
+
+    Of two scalars it is their product.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> x, y, c = it.Axis("x", 0, 1, elements=4), it.Axis("y", 0, 1, elements=4), it.Axis.discrete("c", 2)
+    >>> u, v = it.unknown("u", c, x, y), it.test_function()
+    >>> it.inner(it.sym(it.grad(u)), it.grad(v))
+    inner(sym(grad(u)), grad(v))
+    >>> it.inner(it.test_function(), it.unknown("p", x))
+    p*v
+    """
+    left, right = operand(a, "the first argument of inner"), operand(b, "the second argument of inner")
+    ranks = rank_of(left), rank_of(right)
+    if 0 in ranks:
+        if any((rank or 0) > 0 for rank in ranks) or isinstance(a, Tensor) or isinstance(b, Tensor):
+            raise TypeError(f"inner needs two vectors or two scalars, or two matrices, got {a!r} and {b!r}")
+        return scalar_of(left, "the first argument of inner") * scalar_of(right, "the second argument of inner")
+    known = {rank for rank in ranks if rank is not None}
+    if len(known) > 1:
+        raise TypeError(f"inner needs two vectors or two scalars, or two matrices, got {a!r} and {b!r}")
+    product = Dot if known == {1} else _inner
+    return sympy.Add(*(c * d * product(p, q) for c, p in parts_of(left) for d, q in parts_of(right)))
+
+
+def _inner(a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
+    """Return the inner product of two matrices; with the unit matrix it is a trace, that of a gradient a divergence."""
+    if not (isinstance(a, Identity) or isinstance(b, Identity)):
+        return Inner(a, b)
+    other = b if isinstance(a, Identity) else a
+    return Divergence(other.args[0]) if isinstance(other, Gradient) else Trace(other)
+
+
+def sym(matrix: Any) -> Tensor:
+    """Return the symmetric part (A + Aᵀ)/2 of a matrix: the strain `sym(grad(u))` of a displacement.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> x, y, c = it.Axis("x", 0, 1, elements=4), it.Axis("y", 0, 1, elements=4), it.Axis.discrete("c", 2)
+    >>> strain = it.sym(it.grad(it.unknown("u", c, x, y)))
+    >>> 3 * it.tr(strain) * it.identity() + 2 * strain
+    2*sym(grad(u)) + 3*tr(sym(grad(u)))*identity()
+    """
+    inside = matrix_of(matrix, "the argument of sym")
+    return Tensor(sympy.Add(*(c * Symmetric(base) for c, base in parts_of(inside))))
+
+
+def tr(matrix: Any) -> sympy.Expr:
+    """Return the trace of a matrix, the sum of its diagonal."""
+    inside = matrix_of(matrix, "the argument of tr")
+    return sympy.Add(*(c * Trace(base) for c, base in parts_of(inside)))
+
+
+def transpose(matrix: Any) -> Tensor:
+    """Return the transposed matrix; `A.T` is the same.
+
+    Examples
+    --------
+    >>> import inntd as it
+    >>> x, y, c = it.Axis("x", 0, 1, elements=4), it.Axis("y", 0, 1, elements=4), it.Axis.discrete("c", 2)
+    >>> it.transpose(it.grad(it.unknown("u", c, x, y)))
+    transpose(grad(u))
+    """
+    return Tensor(matrix_of(matrix, "the argument of transpose")).T
+
+
+def identity() -> Tensor:
+    """Return the unit matrix over the axes of kind `"space"`."""
+    return Tensor(Identity())
