@@ -12,10 +12,12 @@ import sympy
 from inntd.axes import Axis
 from inntd.problems import describe
 from inntd.problems.algebra import SeparationError, Terms
+from inntd.problems.align import align as align_axes
 from inntd.problems.assembler import Assembler
 from inntd.problems.conditions import (
     Condition,
     Dirichlet,
+    Flux,
     check_agreement,
     check_initial,
     check_whole_faces,
@@ -23,6 +25,7 @@ from inntd.problems.conditions import (
     separate_condition,
 )
 from inntd.problems.expand import Separator, shorten
+from inntd.problems.faces import check_faces, check_flux_unknowns, flux_form, refuse_faces
 from inntd.problems.fields import Unknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
 from inntd.problems.nodes import Operator
@@ -45,18 +48,24 @@ class Problem:
         Dirichlet condition stands the natural one (no flux) holds. A vector equation for a vector unknown; a list of
         equations, one per component of the vector or one per unknown in the order of their declaration.
     conditions
-        What `u.on(...) == value` and `u.at(t=0) == value` return.
+        What `u.on(...) == value` and `u.at(t=0) == value` return; for strong forms also `u.flux(...) == value`.
     title
         One line for reports.
     exact
         The exact solution, if it is known, for error computation; a list with one expression per component for
         vectors and several unknowns.
+    align
+        Whether the axes get breaks, and nodes, where coefficients, sources or given values jump or have kinks. Patches
+        that cross such places lose their order.
 
     Attributes
     ----------
     unknown, unknowns, axes
         The (first) unknown, all unknowns, and the axes. Several unknowns share their axes; a component axis in front
-        of these counts through the components of all of them.
+        of these counts through the components of all of them. Axes that got breaks are other objects than those of
+        the unknown, with the same names and intervals.
+    notes
+        What was changed in the axes, in words.
     component
         Position of the component axis, None in a problem for one scalar.
     operator
@@ -98,12 +107,15 @@ class Problem:
         conditions: Iterable[Condition] = (),
         title: str = "",
         exact: Any = None,
+        align: bool = True,
     ) -> None:
         begin = time.perf_counter()
         if (weak is None) == (strong is None):
             raise TypeError(f"Problem needs either weak or strong, got {'neither' if weak is None else 'both'}")
         if not isinstance(title, str):
             raise TypeError(f"title must be a string, got {title!r}")
+        if not isinstance(align, bool):
+            raise TypeError(f"align must be True or False, got {align!r}")
         name = "weak" if strong is None else "strong"
         self.title = title
         self.is_strong = strong is not None
@@ -112,11 +124,20 @@ class Problem:
         self.axes: tuple[Axis, ...] = self.setting.axes
         self.component = self.setting.component
         self.written_conditions = _conditions(conditions, self.unknowns)
+        self.fluxes = tuple(condition for condition in self.written_conditions if isinstance(condition, Flux))
+        if self.fluxes and not self.is_strong:
+            raise ValueError(
+                f"conditions: {self.fluxes[0]} is for strong forms; in a weak form add a term such as "
+                "-on(x.end, value * v)"
+            )
 
         separator, assembler = Separator(self.axes, self.setting.slots), Assembler(self.axes, self.component)
         self._separate_form(name, separator, assembler)
         self._separate_conditions(separator, assembler)
         self._separate_exact(exact, separator, assembler)
+        self.notes: tuple[str, ...] = ()
+        if align:
+            self._align()
         self.setup_seconds = time.perf_counter() - begin
 
     def _read_form(self, weak: Any, strong: Any) -> Setting:
@@ -127,6 +148,7 @@ class Problem:
             return setting_of_weak(self.weak)
         setting, equations = setting_of_strong(strong)
         self.equations = tuple(equation for equation, _ in equations)
+        refuse_faces(self.equations)
         self.weak = weak_form(equations)
         return setting
 
@@ -137,6 +159,7 @@ class Problem:
             terms = separator.terms(self.weak)
             if self.is_strong:
                 terms = by_parts(separator, terms)
+                terms = self._add_fluxes(terms, separator, assembler)
             operator, load = _split(terms, self.setting)
             self.operator: tuple[BilinearTerm, ...] = assembler.operator(operator)
             self.load: tuple[LinearTerm, ...] = assembler.load(load)
@@ -144,16 +167,28 @@ class Problem:
             raise type(error)(f"{name}: {error}") from None
         _check_orders(self.operator, self.load, self.axes, name)
 
+    def _add_fluxes(self, terms: Terms, separator: Separator, assembler: Assembler) -> Terms:
+        """Add the face terms of the flux conditions to the weak form."""
+        for flux in self.fluxes:
+            check_flux_unknowns(flux, self.setting)
+            for value in flux.values:
+                check_symbols(value, self.axes, f"the {flux.name} flux")
+            check_whole_faces(flux, separator)
+        added = flux_form(self.fluxes, terms, self.setting, separator, assembler)
+        self.weak += added
+        return separator.add([terms, separator.terms(added)])
+
     def _separate_conditions(self, separator: Separator, assembler: Assembler) -> None:
         parts: list[Dirichlet] = []
-        for condition in self.written_conditions:
+        for condition in (given for given in self.written_conditions if not isinstance(given, Flux)):
             where = f"the value of {condition.name} on {shorten(condition).partition(' on ')[2]}"
             for value in condition.values:
                 check_symbols(value, self.axes, where)
             check_whole_faces(condition, separator)
             parts += separate_condition(condition, self.setting, separator, assembler)
         self.conditions: tuple[Dirichlet, ...] = join_equal(parts, self.setting.components)
-        check_agreement(self.conditions)
+        check_agreement(self.conditions, self.setting.names())
+        check_faces(self.operator, self.load, self.conditions, self.fluxes, self.setting)
         check_initial(self.operator, self.conditions, self.setting)
 
     def _separate_exact(self, exact: Any, separator: Separator, assembler: Assembler) -> None:
@@ -171,6 +206,14 @@ class Problem:
             self.exact_function = PointFunction(self.axes, expression)
         except ValueError as error:
             raise ValueError(f"exact: {error}") from None
+
+    def _align(self) -> None:
+        """Exchange the axes for the same axes with the breaks of the functions over them."""
+        alignment = align_axes(self.axes, self.operator, self.load, self.conditions)
+        self.axes, self.notes = alignment.after, alignment.notes
+        self.conditions = tuple(map(alignment.condition, self.conditions))
+        if self.exact is not None:
+            self.exact = self.exact_function = alignment.function(self.exact)
 
     def _joined_exact(self, exact: Any) -> sympy.Expr:
         """Return the exact solution as one expression; of several components as a function of the component axis."""
