@@ -27,11 +27,21 @@ MAX_TERMS = 20_000
 
 # (position of the axis, order of the derivative), sorted; on the component axis the component, counted from 1
 Index: TypeAlias = "tuple[tuple[int, int], ...]"
-Factors: TypeAlias = "frozenset[tuple[int, sympy.Expr]]"  # (position of the axis, function of COORDINATE)
+# Position of an axis; or, for a factor that couples several, their positions.
+Span: TypeAlias = "int | tuple[int, ...]"
+# (position of the axis, function of COORDINATE), or (positions of the axes, function of the axes' symbols)
+Factors: TypeAlias = "frozenset[tuple[Span, sympy.Expr]]"
 Key: TypeAlias = "tuple[Index | None, Index | None, Factors]"  # unknown, test function, coefficient
 Terms: TypeAlias = "dict[Key, float]"
 
 NOTHING: Factors = frozenset()
+
+
+def axes_of(place: Span) -> tuple[int, ...]:
+    """Return the positions of the axes that a factor depends on."""
+    return place if isinstance(place, tuple) else (place,)
+
+
 _JUMPS = (sympy.DiracDelta, sympy.Derivative, sympy.Subs)
 
 
