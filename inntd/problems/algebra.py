@@ -195,9 +195,9 @@ class Algebra:
     def differentiate_factor(self, key: Key, number: float, axis: int) -> Terms:
         """Differentiate only the coefficient of one term."""
         trial, test, factors = key
+        if any(function in PLACES for _, function in factors):
+            raise ValueError("a face integral cannot be differentiated: write on(face, ...) as a term of its own")
         for entry in factors:
-            if entry[1] in PLACES:
-                raise ValueError("a face integral cannot be differentiated: write on(face, ...) as a term of its own")
             if entry[0] == axis:
                 extra, slope = self._slope(entry[1], axis)
                 rest = factors - {entry}

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from inntd.problems.algebra import NOTHING, Terms
+from inntd.problems.algebra import AT_END, AT_START, NOTHING, Terms
 from inntd.problems.nodes import (
     Components,
     Divergence,
     Dot,
     Entry,
+    FaceSymbol,
     Gradient,
     Identity,
     Inner,
     Laplacian,
+    OnFace,
     Operator,
     Partial,
     Symmetric,
@@ -151,6 +153,27 @@ def _identity(separator: Separator, e: Operator) -> Value:
     return [[{(None, None, NOTHING): 1.0} if i == j else {} for j in range(count)] for i in range(count)]
 
 
+def _on_face(separator: Separator, e: Operator) -> Value:
+    terms = separator.terms(e.args[-1])
+    pieces = []
+    for symbol in e.args[:-1]:
+        assert isinstance(symbol, FaceSymbol)
+        for axis, place in _positions(separator, symbol, e):
+            pieces.append(separator.restrict(terms, axis, place))
+    return separator.add(pieces)
+
+
+def _positions(separator: Separator, symbol: FaceSymbol, e: Operator) -> list[tuple[int, sympy.Expr]]:
+    """Return the axes and the ends that a face, or the whole boundary, stands for."""
+    if symbol.face is None:
+        axes = [axis for axis in separator.space if not separator.axes[axis].periodic]
+        return [(axis, place) for axis in axes for place in (AT_START, AT_END)]
+    for axis, own in enumerate(separator.axes):
+        if own is symbol.face.axis:
+            return [(axis, AT_START if symbol.face.side == "start" else AT_END)]
+    raise ValueError(f"{e}: the axis {symbol.face.axis.name} must be one of the axes of the unknown")
+
+
 _RULES: dict[type[Operator], Callable[[Separator, Operator], Value]] = {
     TimeDerivative: _time_derivative,
     Partial: _partial,
@@ -165,6 +188,7 @@ _RULES: dict[type[Operator], Callable[[Separator, Operator], Value]] = {
     Transpose: _transpose,
     Symmetric: _symmetric,
     Identity: _identity,
+    OnFace: _on_face,
 }
 
 

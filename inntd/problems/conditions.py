@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from inntd.axes import Axis, Face
 from inntd.problems.algebra import SeparationError
 from inntd.problems.assembler import Assembler
 from inntd.problems.expand import Separator, shorten
-from inntd.problems.fields import Unknown, expression_of, fields_in
+from inntd.problems.fields import Unknown, VectorUnknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
 from inntd.problems.separate import Array, BilinearTerm, SeparatedFunction
 from inntd.problems.setting import Setting
+from inntd.problems.tensor import Tensor, operand
 
 #: Values of two conditions may differ by this much, relative to their size, where their faces meet.
 TOLERANCE = 1e-9
@@ -75,8 +77,16 @@ class Condition:
         raise TypeError(f"the condition {self} has no truth value; put it into Problem(conditions=[...])")
 
 
-class Trace:
-    """An unknown, or one component, restricted to whole faces; `trace == value` makes a condition."""
+@dataclass(frozen=True, eq=False)
+class Flux(Condition):
+    """`u.flux(...) == value` as written; the value may contain the unknowns."""
+
+    def __str__(self) -> str:
+        return f"flux of {super().__str__()}"
+
+
+class _Restriction(abc.ABC):
+    """An unknown, or one component, on whole faces."""
 
     __hash__ = None  # type: ignore[assignment]
     __array_ufunc__ = None
@@ -87,18 +97,12 @@ class Trace:
     def __eq__(self, value: object) -> Condition:  # type: ignore[override]
         return self.equals(value)
 
+    @abc.abstractmethod
     def equals(self, value: object) -> Condition:
-        """Return the condition that the unknown equals a value on these faces.
+        """Return the condition that it equals a value."""
 
-        Parameters
-        ----------
-        value
-            A number or a SymPy expression, of a vector for all components; or a list with one per component.
-        """
-        values: Sequence[object] = [value]
-        if isinstance(value, (list, tuple, np.ndarray)):
-            values = self._listed(value)
-        return Condition(self.unknown, self.faces, tuple(map(self._expression, values)), self.component)
+    def __ne__(self, value: object) -> bool:
+        raise TypeError(f"a condition is written {self!r} == value, not !=")
 
     def _listed(self, value: Any) -> Sequence[object]:
         count = self.unknown.components
@@ -112,16 +116,56 @@ class Trace:
         expression = expression_of(value, f"the value of {self!r}")
         if expression.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
             raise ValueError(f"the value of {self!r} must be finite, got {expression}")
-        if fields_in(expression):
-            raise ValueError(f"the value of {self!r} must not contain unknowns or test functions, got {expression}")
         return expression
-
-    def __ne__(self, value: object) -> bool:
-        raise TypeError(f"a condition is written {self!r} == value, not !=")
 
     def __repr__(self) -> str:
         name = self.unknown.name if self.component is None else f"{self.unknown.name}[{self.component}]"
         return f"{name} on {shown_faces(self.faces)}"
+
+
+class Trace(_Restriction):
+    """The values of an unknown, or of one component, on whole faces; `trace == value` makes a Dirichlet condition."""
+
+    def equals(self, value: object) -> Condition:
+        """Return the condition that the unknown equals a value on these faces.
+
+        Parameters
+        ----------
+        value
+            A number or a SymPy expression, of a vector for all components; or a list with one per component.
+        """
+        values = self._listed(value) if isinstance(value, (list, tuple, np.ndarray)) else [value]
+        return Condition(self.unknown, self.faces, tuple(map(self._known, values)), self.component)
+
+    def _known(self, value: object) -> sympy.Expr:
+        expression = self._expression(value)
+        if fields_in(expression):
+            raise ValueError(f"the value of {self!r} must not contain unknowns or test functions, got {expression}")
+        return expression
+
+
+class FluxTrace(_Restriction):
+    """The flux of an unknown, or of one component, out of whole faces; `flux == value` makes a condition."""
+
+    def equals(self, value: object) -> Flux:
+        """Return the condition that the flux equals a value, which may contain the unknowns.
+
+        Parameters
+        ----------
+        value
+            A number or a SymPy expression, of a vector for all components; a vector, or a list with one per component.
+        """
+        if isinstance(value, (Tensor, VectorUnknown)):
+            if self.unknown.components is None or self.component is not None:
+                raise TypeError(f"the flux of {self!r} must be a scalar, got the vector {value!r}")
+            values: tuple[sympy.Expr, ...] = (operand(value, f"the flux of {self!r}"),)
+        else:
+            listed = self._listed(value) if isinstance(value, (list, tuple, np.ndarray)) else [value]
+            values = tuple(map(self._expression, listed))
+        for symbol in (symbol for expression in values for symbol in fields_in(expression)):
+            if not isinstance(symbol.field, Unknown):
+                raise ValueError(f"the flux of {self!r} must not contain test functions, got {symbol}")
+        return Flux(self.unknown, self.faces, values, self.component)
 
 
 def shown_faces(faces: Sequence[Face]) -> str:
@@ -130,10 +174,10 @@ def shown_faces(faces: Sequence[Face]) -> str:
     return ", ".join(names if len(names) <= 8 else [*names[:3], f"… ({len(names)} faces in all)", names[-1]])
 
 
-def faces_of(unknown: Unknown, where: Sequence[Any]) -> tuple[Face, ...]:
+def faces_of(unknown: Unknown, where: Sequence[Any], method: str = "on") -> tuple[Face, ...]:
     """Return the faces named by axes, faces or `"boundary"`."""
     if not where:
-        raise ValueError(f"{unknown.name}.on() needs axes, faces such as x.start, or 'boundary', got nothing")
+        raise ValueError(f"{unknown.name}.{method}() needs axes, faces such as x.start, or 'boundary', got nothing")
     faces: dict[tuple[int, str], Face] = {}
     for item in where:
         for face in _named(unknown, item):

@@ -78,6 +78,10 @@ def _free_faces(problem: Problem, component: int) -> list[Face]:
         if condition.component in (None, component)
         for face in condition.faces
     }
+    for flux in problem.fluxes:
+        slot = problem.setting.slots[flux.unknown]
+        if flux.component in (None, component - slot.first) and 0 <= component - slot.first < (slot.count or 1):
+            taken |= {(id(face.axis), face.side) for face in flux.faces}
     terms = [term for term in problem.operator if problem.setting.trial_of(term) == component]
     return [
         face

@@ -13,7 +13,7 @@ from inntd.axes import Axis, Face
 from inntd.axes.symbolic import Symbolic
 
 if TYPE_CHECKING:
-    from inntd.problems.conditions import Trace
+    from inntd.problems.conditions import FluxTrace, Trace
 
 # Two unknowns may share a name; SymPy compares atoms by value, so each gets a number of its own.
 _serial = itertools.count()
@@ -60,6 +60,10 @@ class FieldSymbol(sympy.AtomicExpr):  # type: ignore[misc]
     def at(self, point: Mapping[str, float] | None = None, /, **fixed: float) -> Trace:
         """Return the trace of one component at one end of one axis: `u[0].at(t=0) == 0`; see :meth:`Unknown.at`."""
         return self._undifferentiated("at")._at({**(point or {}), **fixed}, self.component)
+
+    def flux(self, *where: Axis | Face | str) -> FluxTrace:
+        """Return the flux of one component through whole faces; see :meth:`Unknown.flux`."""
+        return self._undifferentiated("flux")._flux(where, self.component)
 
     def _undifferentiated(self, method: str) -> Unknown:
         if not isinstance(self.field, Unknown) or self.index:
@@ -221,6 +225,41 @@ class Unknown(_Field):
         from inntd.problems.conditions import Trace, face_at
 
         return Trace(self, (face_at(self, point),), component)
+
+    def flux(self, *where: Axis | Face | str) -> FluxTrace:
+        """Return the flux k ∂u/∂n out of whole faces; `u.flux(...) == value` makes a Neumann or Robin condition.
+
+        It is what integration by parts of the strong form's second-order terms leaves on the face, with k > 0: for
+        `-div(k * grad(u))` it is k ∂u/∂n, for the divergence of a stress the traction σ·n. The value may contain the
+        unknown: `u.flux(x.end) == h * (20 - u)` lets heat in from surroundings at 20. Where nothing is said, the flux
+        is zero. In a weak form write a term `on(x.end, value * v)` instead.
+
+        Parameters
+        ----------
+        *where
+            As for :meth:`on`, of axes of kind space.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> x = it.Axis("x", 0, 1, elements=4)
+        >>> u = it.unknown("u", x)
+        >>> print(u.flux(x.end) == 5 * (20 - u))
+        flux of u = 100 - 5*u on x.end
+        """
+        return self._flux(where, None)
+
+    def _flux(self, where: tuple[Any, ...], component: int | None) -> FluxTrace:
+        from inntd.problems.conditions import FluxTrace, faces_of
+
+        faces = faces_of(self, where, "flux")
+        for face in faces:
+            if face.axis.kind != "space":
+                raise ValueError(
+                    f"{self.name}.flux: {face.axis.name}.{face.side} is no face of the body, since {face.axis.name} "
+                    f"is an axis of kind {face.axis.kind!r}"
+                )
+        return FluxTrace(self, faces, component)
 
     def __getitem__(self, component: int) -> sympy.Expr:
         raise TypeError(

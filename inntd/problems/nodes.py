@@ -12,6 +12,7 @@ from typing import Any
 
 import sympy
 
+from inntd.axes import Face
 from inntd.problems.fields import FieldSymbol, Unknown
 
 
@@ -115,6 +116,35 @@ class Identity(Operator):
     """The unit matrix over the space axes."""
 
     label = "identity"
+
+
+class FaceSymbol(sympy.AtomicExpr):  # type: ignore[misc]
+    """A face of the box, or with None the whole boundary, as an argument of :class:`OnFace`."""
+
+    __slots__ = ("face",)
+    face: Face | None
+
+    def __new__(cls, face: Face | None) -> FaceSymbol:
+        self: FaceSymbol = super().__new__(cls)
+        self.face = face
+        return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return (self.face,)
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return ("", "", 0) if self.face is None else (self.face.axis.name, self.face.side, id(self.face.axis))
+
+    def _sympystr(self, printer: Any) -> str:
+        return "'boundary'" if self.face is None else f"{self.face.axis.name}.{self.face.side}"
+
+    _sympyrepr = _sympystr
+
+
+class OnFace(Operator):
+    """An integral over faces: the faces, and last the integrand."""
+
+    label = "on"
 
 
 def rank_of(expression: sympy.Basic) -> int | None:

@@ -16,6 +16,7 @@ from inntd.problems.assembler import Assembler
 from inntd.problems.conditions import (
     Condition,
     Dirichlet,
+    Flux,
     check_agreement,
     check_initial,
     check_whole_faces,
@@ -23,6 +24,7 @@ from inntd.problems.conditions import (
     separate_condition,
 )
 from inntd.problems.expand import Separator, shorten
+from inntd.problems.faces import check_faces, check_flux_unknowns, flux_form, refuse_faces
 from inntd.problems.fields import Unknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
 from inntd.problems.nodes import Operator
@@ -45,7 +47,7 @@ class Problem:
         Dirichlet condition stands the natural one (no flux) holds. A vector equation for a vector unknown; a list of
         equations, one per component of the vector or one per unknown in the order of their declaration.
     conditions
-        What `u.on(...) == value` and `u.at(t=0) == value` return.
+        What `u.on(...) == value` and `u.at(t=0) == value` return; for strong forms also `u.flux(...) == value`.
     title
         One line for reports.
     exact
@@ -112,6 +114,12 @@ class Problem:
         self.axes: tuple[Axis, ...] = self.setting.axes
         self.component = self.setting.component
         self.written_conditions = _conditions(conditions, self.unknowns)
+        self.fluxes = tuple(condition for condition in self.written_conditions if isinstance(condition, Flux))
+        if self.fluxes and not self.is_strong:
+            raise ValueError(
+                f"conditions: {self.fluxes[0]} is for strong forms; in a weak form add a term such as "
+                "-on(x.end, value * v)"
+            )
 
         separator, assembler = Separator(self.axes, self.setting.slots), Assembler(self.axes, self.component)
         self._separate_form(name, separator, assembler)
@@ -127,6 +135,7 @@ class Problem:
             return setting_of_weak(self.weak)
         setting, equations = setting_of_strong(strong)
         self.equations = tuple(equation for equation, _ in equations)
+        refuse_faces(self.equations)
         self.weak = weak_form(equations)
         return setting
 
@@ -137,6 +146,7 @@ class Problem:
             terms = separator.terms(self.weak)
             if self.is_strong:
                 terms = by_parts(separator, terms)
+                terms = self._add_fluxes(terms, separator, assembler)
             operator, load = _split(terms, self.setting)
             self.operator: tuple[BilinearTerm, ...] = assembler.operator(operator)
             self.load: tuple[LinearTerm, ...] = assembler.load(load)
@@ -144,9 +154,20 @@ class Problem:
             raise type(error)(f"{name}: {error}") from None
         _check_orders(self.operator, self.load, self.axes, name)
 
+    def _add_fluxes(self, terms: Terms, separator: Separator, assembler: Assembler) -> Terms:
+        """Add the face terms of the flux conditions to the weak form."""
+        for flux in self.fluxes:
+            check_flux_unknowns(flux, self.setting)
+            for value in flux.values:
+                check_symbols(value, self.axes, f"the {flux.name} flux")
+            check_whole_faces(flux, separator)
+        added = flux_form(self.fluxes, terms, self.setting, separator, assembler)
+        self.weak += added
+        return separator.add([terms, separator.terms(added)])
+
     def _separate_conditions(self, separator: Separator, assembler: Assembler) -> None:
         parts: list[Dirichlet] = []
-        for condition in self.written_conditions:
+        for condition in (given for given in self.written_conditions if not isinstance(given, Flux)):
             where = f"the value of {condition.name} on {shorten(condition).partition(' on ')[2]}"
             for value in condition.values:
                 check_symbols(value, self.axes, where)
@@ -154,6 +175,7 @@ class Problem:
             parts += separate_condition(condition, self.setting, separator, assembler)
         self.conditions: tuple[Dirichlet, ...] = join_equal(parts, self.setting.components)
         check_agreement(self.conditions)
+        check_faces(self.operator, self.load, self.conditions, self.fluxes, self.setting)
         check_initial(self.operator, self.conditions, self.setting)
 
     def _separate_exact(self, exact: Any, separator: Separator, assembler: Assembler) -> None:
