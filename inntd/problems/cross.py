@@ -154,13 +154,13 @@ class Cross:
             raise TooManyEntries(shape)
         positions = [grid.points[chosen] for grid, chosen in zip(self.grids, pivots, strict=True)]
         points = np.stack([x.reshape(-1) for x in np.meshgrid(*positions, indexing="ij")], axis=1)
-        core = self.function(points).reshape(shape)
+        core: Array = self.function(points).reshape(shape)
         for d, (basis, chosen, grid) in enumerate(zip(bases, pivots, self.grids, strict=True)):
             root = np.sqrt(grid.weights[chosen])
-            moved = np.moveaxis(core, d, 0)
+            moved: Array = np.moveaxis(core, d, 0)
             scaled = moved.reshape(shape[d], -1) * root[:, None]
             solved = np.linalg.solve(basis[chosen], scaled)
-            core = np.moveaxis(solved.reshape(moved.shape), 0, d)
+            core = np.moveaxis(np.asarray(solved).reshape(moved.shape), 0, d)
         return core
 
     def _fibres(self, d: int, x: Array, others: Array) -> Array:

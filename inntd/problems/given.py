@@ -22,6 +22,10 @@ Vectorised = Callable[..., Any]
 _serial = itertools.count()
 
 
+class WithoutDerivative(ValueError):
+    """A given function is differentiated that cannot be."""
+
+
 class Source(sympy.Atom):  # type: ignore[misc]
     """A function of k coordinates that SymPy cannot look into.
 
@@ -92,7 +96,7 @@ class Source(sympy.Atom):  # type: ignore[misc]
     def derivative(self, position: int) -> Source:
         """Return the partial derivative in one coordinate, the same object every time."""
         if self.slope is None:
-            raise ValueError(
+            raise WithoutDerivative(
                 f"the coefficient {self.name} is {self.note} and has no derivative; keep it outside of diff, grad and "
                 "laplacian, or write div(k*grad(u)) or the weak form"
             )

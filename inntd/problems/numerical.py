@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import sympy
 from sympy.core.relational import Relational
 
-from inntd.problems.algebra import COORDINATE, NOTHING, Factors, Index, Span, SeparationError, Terms, axes_of
+from inntd.problems.algebra import (
+    AT_START,
+    COORDINATE,
+    NOTHING,
+    PLACES,
+    Factors,
+    Index,
+    SeparationError,
+    Span,
+    Terms,
+    axes_of,
+    is_coupled,
+)
 from inntd.problems.breaks import KINKS, breaks, switches
 from inntd.problems.compiled import compile_function
 from inntd.problems.cross import Cross, Separated, TooManyEntries
@@ -57,6 +69,12 @@ class Separation:
         return f"{self.name} = {shorten(self.expression)} over {', '.join(self.axes)}: {terms}, error {self.error:.1e}"
 
 
+class _Member(NamedTuple):
+    number: float
+    near: Factors  # of one of the axes that the expression couples
+    expression: sympy.Expr
+
+
 class Numerical:
     """Replaces factors of several axes by sums of products of functions of one axis each.
 
@@ -78,59 +96,78 @@ class Numerical:
 
     def resolve(self, terms: Terms) -> Terms:
         """Return a sum in which every factor is of one axis."""
-        plain = {key: number for key, number in terms.items() if not _coupled(key[2])}
-        if len(plain) == len(terms):
+        if not is_coupled(terms):
             return terms
-        return self.separator.add([plain, *self._groups(terms)])
-
-    def _groups(self, terms: Terms) -> Iterator[Terms]:
-        """Terms that differ only in what couples the same axes are separated as one function, which takes fewer."""
-        groups: dict[tuple[Index | None, Index | None, Factors, Span], list[sympy.Expr]] = defaultdict(list)
-        alone: dict[tuple[Index | None, Index | None, Factors, Span], list[sympy.Expr]] = defaultdict(list)
+        add, multiply = self.separator.add, self.separator.multiply
+        pieces: list[Terms] = []
+        groups: dict[tuple[Index | None, Index | None, Factors, Span], list[_Member]] = defaultdict(list)
         for (trial, test, factors), number in terms.items():
-            entries = self._absorbed(_coupled(factors))
+            rest, entries = self._split(factors)
+            ends = self._at_ends(rest, entries)
             if not entries:
-                continue
-            rest = frozenset(entry for entry in factors if isinstance(entry[0], int))
-            if len(entries) > 1:
+                pieces.append({(trial, test, factors): number})
+            elif ends is not None:
+                pieces.append(self.resolve(multiply({(trial, test, rest): number}, ends)))
+            elif len(entries) > 1 or not self._smooth(rest, entries):
                 product: Terms = {(trial, test, rest): number}
-                for _, expression in entries:
-                    product = self.separator.multiply(product, self.function(expression))
-                yield product
-                continue
-            ((place, expression),) = entries
-            inside = {entry for entry in rest if entry[0] in axes_of(place)}
-            smooth = not any(breaks(f, self.separator.axes[axis].domain) for axis, f in inside)  # type: ignore[index]
-            if smooth:
-                groups[trial, test, rest - inside, place].append(number * self._written(inside) * expression)
-                alone[trial, test, rest - inside, place].append((number, frozenset(inside), expression))  # type: ignore[arg-type]
+                for expression in entries.values():
+                    product = multiply(product, self.function(expression))
+                pieces.append(product)
             else:
-                weight: Terms = {(trial, test, rest): number}
-                yield self.separator.multiply(weight, self.function(expression))
-        for (trial, test, rest, place), members in groups.items():
-            if len(members) == 1:  # what is of one axis stays exact
-                number, near, expression = alone[trial, test, rest, place][0]  # type: ignore[misc]
-                yield self.separator.multiply({(trial, test, rest | near): number}, self.function(expression))
-            else:
-                yield self.separator.multiply({(trial, test, rest): 1.0}, self.function(sympy.Add(*members)))
+                ((span, expression),) = entries.items()
+                near = frozenset(entry for entry in rest if entry[0] in axes_of(span))
+                groups[trial, test, rest - near, span].append(_Member(number, near, expression))
+        for (trial, test, rest, _), members in groups.items():
+            pieces.append(multiply({(trial, test, rest): 1.0}, self._joined(members)))
+        return add(pieces)
 
-    def _written(self, factors: set[tuple[Span, sympy.Expr]]) -> sympy.Expr:
+    def _joined(self, members: list[_Member]) -> Terms:
+        """Separate a sum of functions of the same axes; together they take fewer products than one by one."""
+        if len(members) == 1:  # what is of one axis stays exact
+            ((number, near, expression),) = members
+            return self.separator.multiply({(None, None, near): number}, self.function(expression))
+        total = sympy.Add(*(number * self._written(near) * e for number, near, e in members))
+        if not total.is_Add:
+            return self.resolve(self.separator.terms(total))
+        if total not in self._known:
+            self._known[total] = self._separate(total)
+        return self._known[total]
+
+    def _written(self, factors: Factors) -> sympy.Expr:
         """Return functions of COORDINATE as functions of their axes' symbols."""
         axes = self.separator.axes
         return sympy.Mul(*(f.xreplace({COORDINATE: axes[i]._sympy_()}) for i, f in factors if isinstance(i, int)))
 
+    def _smooth(self, rest: Factors, entries: dict[tuple[int, ...], sympy.Expr]) -> bool:
+        """Tell whether the factors of the coupled axes have no kinks, which would spoil what they are put into."""
+        inside = {axis for span in entries for axis in span}
+        axes = self.separator.axes
+        return not any(isinstance(i, int) and i in inside and breaks(f, axes[i].domain) for i, f in rest)
+
+    def _at_ends(self, rest: Factors, entries: dict[tuple[int, ...], sympy.Expr]) -> Terms | None:
+        """Return the product of coupled factors in a face integral, which fixes a coordinate; None elsewhere."""
+        fixed: dict[sympy.Expr, sympy.Expr] = {}
+        for axis, function in rest:
+            if function in PLACES and isinstance(axis, int):
+                domain = self.separator.axes[axis].domain
+                fixed[self.separator.axes[axis]._sympy_()] = sympy.Float(domain[0 if function == AT_START else 1], 20)
+        if not any(expression.free_symbols & set(fixed) for expression in entries.values()):
+            return None
+        product: Terms = {(None, None, NOTHING): 1.0}
+        for expression in entries.values():
+            product = self.separator.multiply(product, self.separator.terms(expression.xreplace(fixed)))
+        return product
+
     @staticmethod
-    def _absorbed(entries: dict[tuple[int, ...], sympy.Expr]) -> list[tuple[tuple[int, ...], sympy.Expr]]:
-        """Multiply factors into others that couple their axes anyway."""
-        result: list[tuple[tuple[int, ...], sympy.Expr]] = []
-        for place, expression in sorted(entries.items(), key=lambda entry: (-len(entry[0]), entry[0])):
-            for i, (larger, other) in enumerate(result):
-                if set(place) <= set(larger):
-                    result[i] = larger, other * expression
-                    break
-            else:
-                result.append((place, expression))
-        return result
+    def _split(factors: Factors) -> tuple[Factors, dict[tuple[int, ...], sympy.Expr]]:
+        """Return the factors of one axis and those of several, these multiplied into others that couple their axes."""
+        rest = frozenset(entry for entry in factors if isinstance(entry[0], int))
+        coupled = [(span, expression) for span, expression in factors if isinstance(span, tuple)]
+        entries: dict[tuple[int, ...], sympy.Expr] = {}
+        for span, expression in sorted(coupled, key=lambda entry: (-len(entry[0]), entry[0])):
+            larger = next((other for other in entries if set(span) <= set(other)), span)
+            entries[larger] = entries.get(larger, sympy.S.One) * expression
+        return rest, entries
 
     def function(self, expression: sympy.Expr) -> Terms:
         """Return a function of several axes as a sum of products, exact where it factors after all."""
@@ -151,16 +188,14 @@ class Numerical:
             )
         symbols = [axis._sympy_() for axis in axes]
         grids = [
-            Grid.of(axis, _splits(expression, symbol, axis.domain))
-            for axis, symbol in zip(axes, symbols, strict=True)
+            Grid.of(axis, _splits(expression, symbol, axis.domain)) for axis, symbol in zip(axes, symbols, strict=True)
         ]
         function = _Pointwise(expression, symbols)
         try:
             found = Cross(function, grids, self.tolerance, self.rank).run()
         except TooManyEntries as error:
-            raise SeparationError(
-                f"{self.separator.inseparable(expression)}; separated numerically it takes {error}: {_advice(expression)}"
-            ) from None
+            whole = self.separator.inseparable(expression)
+            raise SeparationError(f"{whole}; separated numerically it takes {error}: {_advice(expression)}") from None
         if found.error > self.tolerance:
             raise SeparationError(self._refusal(expression, found))
         if found.rank == 0:
@@ -172,10 +207,9 @@ class Numerical:
         return self._terms(expression, positions, found)
 
     def _refusal(self, expression: sympy.Expr, found: Separated) -> str:
-        enough = found.rank < self.rank
-        why = "it could not be resolved" if enough else f"{self.rank} terms leave"
+        terms = f"{found.rank} products" if found.rank < self.rank else f"{self.rank} products, the most allowed,"
         return (
-            f"{self.separator.inseparable(expression)}; separated numerically, {why} a relative error of "
+            f"{self.separator.inseparable(expression)}; separated numerically, {terms} leave a relative error of "
             f"{found.error:.1e}, above {self.tolerance:.1e}: {_advice(expression)}"
         )
 
@@ -189,15 +223,14 @@ class Numerical:
             for d, position in enumerate(positions):
                 grid = found.grids[d]
                 source = Source(
-                    f"{name}.{m + 1}", Tabulated(grid, found.values[d][:, m]), [grid.splits], note="separated numerically"
+                    f"{name}.{m + 1}",
+                    Tabulated(grid, found.values[d][:, m]),
+                    [grid.splits],
+                    note="separated numerically",
                 )
                 factors.add((position, Given(source, COORDINATE)))
             terms[None, None, frozenset(factors)] = 1.0
         return terms
-
-
-def _coupled(factors: Factors) -> dict[tuple[int, ...], sympy.Expr]:
-    return {place: expression for place, expression in factors if isinstance(place, tuple)}
 
 
 class _Pointwise:
@@ -243,8 +276,8 @@ def _advice(expression: sympy.Expr) -> str:
     more = "allow a larger error (Problem(separation_tolerance=...)) or more terms (separation_rank=...)"
     if jumps:
         return (
-            f"{shorten(jumps[0])} jumps along a curve that is not parallel to the axes, where sums of products converge "
-            f"slowly; use coordinates in which the curve is a coordinate line, smooth the jump, or {more}"
+            f"{shorten(jumps[0])} jumps along a curve that is not parallel to the axes, where sums of products "
+            f"converge slowly; use coordinates in which the curve is a coordinate line, smooth the jump, or {more}"
         )
     if any(len(part.free_symbols) > 1 for part in expression.atoms(sympy.Abs, sympy.Max, sympy.Min)):
         return f"it has a kink along a curve that is not parallel to the axes; change or smooth it, or {more}"

@@ -22,7 +22,7 @@ _PROBES = (-1.0 + 1e-9, 0.0, 1.0 - 1e-9)  # not the ends themselves: functions m
 
 @lru_cache(maxsize=8)
 def _legendre(count: int) -> tuple[Array, Array]:
-    """Return the matrix from values at Gauss points to Legendre coefficients, and the one to the values at the probes."""
+    """Return the matrices from values at Gauss points to Legendre coefficients, and from these to the probes."""
     xi, weights = gauss(count)
     values = np.polynomial.legendre.legvander(xi, count - 1)
     coefficients = (np.arange(count) + 0.5)[:, None] * (values * weights[:, None]).T
@@ -122,7 +122,8 @@ class Tabulated:
     def __call__(self, x: Array) -> Array:
         """Return the values (K,) at points (K,)."""
         if self.grid.axis.discrete:
-            return self.values[np.rint(x).astype(np.int64)]
+            chosen: Array = self.values[np.rint(x).astype(np.int64)]
+            return chosen
         edges = self.grid.edges
         cell = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
         left, right = edges[cell], edges[cell + 1]
