@@ -31,6 +31,7 @@ MOST_ENTRIES = 2_000_000  # of a matrix of samples, and of the small array
 CHECKS = 4096
 FIBRES = 12  # that the grid has to resolve
 ROUNDS = 8
+INSIDE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class Cross:
         spread = 10.0 ** self.random.uniform(-3, -0.5, (quarter, 1))
         near = peaks[self.random.integers(len(peaks), size=quarter)]
         near = near + spread * self.random.standard_normal(near.shape)
-        inside = np.clip(near, 0.0, 1.0)
+        inside = np.clip(near, INSIDE, 1.0 - INSIDE)  # at the ends themselves functions may be singular
         return _placed(grids, np.concatenate([shares, inside]))
 
 
