@@ -160,7 +160,9 @@ def run_case(case: Case, repeat: int) -> dict[str, Any]:
     model = answer.model
     measured = {"error": float(model.error(problem.exact))} if case.measure is None else case.measure(problem, model)
     error = measured["error"]
-    sampled = None if case.sampler is None else sampled_error(problem, model, case.sampler)
+    sampled = measured.get("error_sampled")
+    if case.sampler is not None:
+        sampled = sampled_error(problem, model, case.sampler)
     rejected = reason_to_reject(answer.status, error, case.error, sampled)
     return {
         "case": case.name,
@@ -185,7 +187,7 @@ def run_case(case: Case, repeat: int) -> dict[str, Any]:
         "status": answer.status,
         "rejected": rejected,
         **case.fields,
-        **{name: value for name, value in measured.items() if name != "error"},
+        **{name: value for name, value in measured.items() if name not in ("error", "error_sampled")},
         **environment(),
     }
 

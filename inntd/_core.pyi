@@ -73,6 +73,24 @@ def cp_jet(
     second: Tensor,
     threads: int = 1,
 ) -> None: ...
+def tucker_values(
+    tables: Sequence[BasisTable],
+    core: Tensor,
+    factors: Sequence[Tensor],
+    points: Tensor,
+    out: Tensor,
+    threads: int = 1,
+) -> None: ...
+def tucker_jet(
+    tables: Sequence[BasisTable],
+    core: Tensor,
+    factors: Sequence[Tensor],
+    points: Tensor,
+    values: Tensor,
+    gradient: Tensor,
+    second: Tensor,
+    threads: int = 1,
+) -> None: ...
 def banded_cholesky_solve(band: Tensor, x: Tensor) -> None: ...
 def banded_lu_solve(band: Tensor, x: Tensor, transpose: bool = False) -> None: ...
 def banded_multiply(band: Tensor, x: Tensor, out: Tensor) -> None: ...

@@ -22,6 +22,17 @@ QUICK = {
     "s1": {"s1-unit-2", "s1-long-2", "s1-long-2-s8"},
     "s2": {"s2-unit-2-s3", "s2-unit-5-s3", "s2-unit-10-s4", "s2-thousand"},
     "s3": {"s3-k1"},
+    "s4": {"s4-small"},
+    "s6": {"s6-15-small"},
+    "s7": {"s7-s2"},
+    "s8": {"s8-15-small"},
+}
+# Beyond the lines' common entries.
+MORE = {
+    "s4": {"error_l2", "nodes"},
+    "s6": {"error_fem", "error_fem_euler", "fem_seconds", "diagonal_seconds", "break_even", "peak_rss_gb"},
+    "s7": {"elements", "errors", "error_energy", "slope", "fem_linear", "fem_quadratic"},
+    "s8": {"error_mean_field"},
 }
 
 
@@ -46,13 +57,22 @@ def test_the_experiments_print_checked_lines(name: str, tmp_path: Path) -> None:
     lines = run(BENCHMARKS / "paper" / f"{name}.py", "--quick", "--output", copy)
     assert {line["case"] for line in lines} == QUICK[name]
     for line in lines:
-        assert line.keys() >= KEYS | {"estimate", "setup_seconds"}
-        assert 0 < line["error"] <= line["error_at_most"]
-        assert line["error_sampled"] == pytest.approx(line["error"], rel=1)
+        assert line.keys() >= KEYS | {"estimate", "setup_seconds"} | MORE.get(name, set())
+        assert 0 < line["error"] <= (line["error_at_most"] or 1e-4)
+        if name not in ("s4", "s6", "s8"):  # those have an oracle of their own
+            assert line["error_sampled"] == pytest.approx(line["error"], rel=1)
         assert line["seconds"] > 0
         assert line["threads"] == 1
         assert (line["status"], line["rejected"]) == ("converged", None)
     assert [json.loads(line) for line in copy.read_text().splitlines()] == lines
+
+
+def test_interfaces_keep_their_order_and_lose_it_where_patches_cross() -> None:
+    broken, crossed = run(BENCHMARKS / "robust" / "interface.py", "--quick")
+    assert (broken["case"], crossed["case"]) == ("interface-between-s3", "interface-between-s3-crossed")
+    assert broken["slope"] >= broken["slope_at_least"] == 7
+    assert crossed["slope"] < 2
+    assert broken.keys() >= KEYS | {"elements", "errors", "slope", "setup_seconds"}
 
 
 @pytest.mark.parametrize(("script", "package"), [("scikit_fem", "skfem"), ("amen", "torchtt")])

@@ -7,5 +7,6 @@ void register_basis();
 void register_evaluate();
 void register_banded();
 void register_alternating();
+void register_tucker();
 
 }  // namespace inntd::bench

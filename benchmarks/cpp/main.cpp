@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   bench::register_evaluate();
   bench::register_banded();
   bench::register_alternating();
+  bench::register_tucker();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return bench::all_answers_right() ? 0 : 1;

@@ -10,43 +10,22 @@ constexpr std::int64_t kPointsPerRange = 8 * kPointBlock;
 
 // One thread's CpWorkspace.
 template <class T>
-class Workspace {
+class Workspace : BlockMemory<T> {
  public:
   Workspace(std::int64_t dimension, std::int64_t weight_width, int orders)
-      : doubles_(aligned_array<double>(2 * kPointBlock)),
-        pieces_(aligned_array<std::int64_t>(kPointBlock)),
-        sources_(aligned_array<const T*>(dimension * kPointBlock)) {
-    const std::int64_t lanes = line_lanes<T>();
-    const std::int64_t coordinates = dimension * kPointBlock;
-    const std::int64_t weights = dimension * orders * kPointBlock * weight_width;
-    const std::int64_t totals = kPointBlock * (orders == 1 ? 1 : 2 * dimension + 1) * lanes;
-    const std::int64_t rows = orders == 1 ? 0 : dimension * 3 * kMaxVectorsAtOnce * lanes;
-    scalars_ = aligned_array<T>(2 * coordinates + weights + totals + rows);
-    T* next = scalars_.get();
-    const auto take = [&next](std::int64_t count) {
-      T* taken = next;
-      next += count;
-      return taken;
-    };
-    view_.x = doubles_.get();
-    view_.local = doubles_.get() + kPointBlock;
-    view_.piece = pieces_.get();
-    view_.source = sources_.get();
-    view_.xi = take(coordinates);
-    view_.scale = take(coordinates);
-    view_.weights = take(weights);
-    view_.weight_width = weight_width;
-    view_.totals = take(totals);
-    view_.rows = take(rows);
+      : BlockMemory<T>(dimension, weight_width, orders, totals(dimension, orders) + rows(dimension, orders)) {
+    this->view_.totals = this->take(totals(dimension, orders));
+    this->view_.rows = this->take(rows(dimension, orders));
   }
-  const CpWorkspace<T>& view() const { return view_; }
+  const CpWorkspace<T>& view() const { return this->view_; }
 
  private:
-  AlignedArray<double> doubles_;
-  AlignedArray<std::int64_t> pieces_;
-  AlignedArray<const T*> sources_;
-  AlignedArray<T> scalars_;
-  CpWorkspace<T> view_;
+  static std::int64_t totals(std::int64_t dimension, int orders) {
+    return kPointBlock * (orders == 1 ? 1 : 2 * dimension + 1) * line_lanes<T>();
+  }
+  static std::int64_t rows(std::int64_t dimension, int orders) {
+    return orders == 1 ? 0 : dimension * 3 * kMaxVectorsAtOnce * line_lanes<T>();
+  }
 };
 
 template <class T>

@@ -16,6 +16,7 @@ from inntd import _checks
 from inntd._kernels import core
 from inntd.axes.arguments import check_name, check_string, choose_basis
 from inntd.axes.basis import Basis, CHiDeNNBasis, basis_from_dict
+from inntd.axes.breaking import break_points, nodes_with
 from inntd.axes.functions import Function, evaluate
 from inntd.axes.grading import warn_of_patches
 from inntd.axes.mesh import Mesh, make_mesh
@@ -192,6 +193,8 @@ class Axis(Symbolic):
             periodic=bool(periodic),
             breaks=breaks,
         )
+        self._nodes_given = nodes is not None and not self._mesh.uniform
+        self._basis_given = any(value is not None for value in (basis, s, p, a))
         self.basis: Basis | None = choose_basis(label, self._mesh, basis, s, p, a)
         self.key: Hashable = (self._mesh.key, self.basis.key)
         self.table: core.BasisTable = patch_table(label, self._mesh, self.basis, self.key)
@@ -226,6 +229,54 @@ class Axis(Symbolic):
     def breaks(self) -> tuple[float, ...]:
         """Coordinates of the nodes that no patch crosses."""
         return tuple(float(self.nodes[i]) for i in self._mesh.breaks)
+
+    def with_breaks(self, points: npt.ArrayLike) -> Axis:
+        """Return this axis with more breaks, and with nodes there.
+
+        On a mesh made from `elements`, all nodes between two breaks move a little, so that it stays as even as it was;
+        of `nodes` given one by one only the nearest moves, by a third of its element at most, or one is inserted.
+
+        Parameters
+        ----------
+        points : sequence of float
+            Inside the axis. Its ends are breaks already; the seam of a periodic axis is not.
+
+        Returns
+        -------
+        Axis
+            Another axis of the same name, interval and basis; this one if nothing changes.
+
+        Raises
+        ------
+        ValueError
+            A point lies outside, or the axis is discrete.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> it.Axis("x", 0, 1, elements=8, s=1).with_breaks([0.3])
+        Axis('x', 0.0, 1.0, elements=8, breaks=(0.3,), s=1)
+        >>> it.Axis("x", nodes=[0, 1, 2, 3, 4, 6], s=1).with_breaks([1.1, 3.5]).nodes
+        array([0. , 1.1, 2. , 3. , 3.5, 4. , 6. ])
+        """
+        x = self.check_points(points, "breaks")
+        if self.discrete:
+            raise ValueError(f"axis {self.name!r} is discrete: it has no patches that a break could stop")
+        wanted = break_points(self._mesh, x.tolist())
+        if len(wanted) == len(self._mesh.breaks):
+            return self
+        nodes = nodes_with(self._mesh, wanted, given=self._nodes_given)
+        basis = self._basis_on(nodes) if self._basis_given else None
+        options: dict[str, Any] = {"periodic": self.periodic, "kind": self.kind, "unit": self.unit, "basis": basis}
+        axis = Axis(self.name, nodes=nodes, breaks=wanted, **options)
+        axis._nodes_given = self._nodes_given
+        return axis
+
+    def _basis_on(self, nodes: Array) -> Basis | None:
+        """Return the basis for other nodes: what was given one by one goes to the nodes nearest in the mesh."""
+        count = len(nodes) - 1 if self.periodic else len(nodes)
+        place = np.interp(nodes[:count], self.nodes, np.arange(len(self.nodes)))
+        return None if self.basis is None else self.basis.taken(np.rint(place).astype(np.int64) % self.size)
 
     @cached_property
     def start(self) -> Face:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -52,6 +52,10 @@ class LinearBasis:
         """Return the hyperparameters of `size` functions: patches of the node alone."""
         zeros = np.zeros(size, dtype=np.int32)
         return Patches(zeros, zeros, np.ones(size), "lagrange", True)
+
+    def taken(self, functions: npt.NDArray[np.int64]) -> LinearBasis:
+        """Return the basis with the hyperparameters of some of its functions, in a new order."""
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `basis_from_dict` needs, in types that JSON carries."""
@@ -173,6 +177,20 @@ class CHiDeNNBasis:
         p = np.ascontiguousarray(np.broadcast_to(np.asarray(p, dtype=np.int32), size))
         a = np.ascontiguousarray(np.broadcast_to(np.asarray(self.a, dtype=np.float64), size))
         return Patches(s, p, a, self.kernel, self.ends == "shifted")
+
+    def taken(self, functions: npt.NDArray[np.int64]) -> CHiDeNNBasis:
+        """Return the basis with the hyperparameters of some of its functions, in a new order.
+
+        Examples
+        --------
+        >>> CHiDeNNBasis(s=[1, 2, 3]).taken(np.array([0, 1, 1, 2])).s
+        (1, 2, 2, 3)
+        """
+
+        def pick(value: Any) -> Any:
+            return tuple(value[i] for i in functions) if isinstance(value, tuple) else value
+
+        return replace(self, s=pick(self.s), p=pick(self.p), a=pick(self.a))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `basis_from_dict` needs, in types that JSON carries."""

@@ -92,8 +92,10 @@ class Factored(torch.nn.Module, ABC):
 
     def _find(self, axis: Axis | str) -> Axis:
         for own in self.axes:
-            if own is axis or own.name == (axis.name if isinstance(axis, Axis) else axis):
+            if own is axis or own.name == axis:
                 return own
+            if isinstance(axis, Axis) and own.name == axis.name and own.domain == axis.domain:
+                return own  # the same coordinate on another mesh, such as one with the breaks of a problem
         name = axis.name if isinstance(axis, Axis) else axis
         raise ValueError(f"axis must be one of {', '.join(a.name for a in self.axes)}, got {name!r}")
 

@@ -1,9 +1,9 @@
 r"""Evaluation of Tucker models as functions of tensors, differentiable any number of times.
 
-The contract is that of `functional`, with a core (r_1, ..., r_D) and factors (axis.size, r_d). At a point every axis
-gives a row of r_d numbers, and the core is contracted with one row after the other: from the last axis on, the values
-cost :math:`2 \prod r_d` operations and little more. The axis of the largest rank is taken first, which leaves the least
-behind.
+The contract is that of `functional`, with a core (r_1, ..., r_D) and factors (axis.size, r_d). Without derivatives to
+follow, the compiled core's kernels compute values and jets. With them, every axis gives a row of r_d numbers at each
+point, and the core is contracted with one row after the other: about :math:`2 \prod r_d` operations. The axis of the
+largest rank is taken first, which leaves the least behind.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import torch
 
+from inntd import _kernels
 from inntd.axes import Axis
 from inntd.models.functional import NUMBERS_AT_ONCE, contract, watched
 
@@ -27,6 +28,8 @@ def values(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) 
     """
     if watched([points, core, *factors]):
         return _composed_values(axes, core, factors, points)
+    if points.device.type == "cpu":
+        return _compiled_values(axes, core, factors, points)
     return torch.cat([_composed_values(axes, core, factors, part) for part in _parts(core, points)])
 
 
@@ -34,6 +37,8 @@ def jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> 
     """Return values (K,), gradients (K, D) and diagonal second derivatives (K, D) at points (K, D)."""
     if watched([points, core, *factors]):
         return _composed_jet(axes, core, factors, points)
+    if points.device.type == "cpu":
+        return _compiled_jet(axes, core, factors, points)
     parts = [_composed_jet(axes, core, factors, part) for part in _parts(core, points)]
     u, gradient, second = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
     return u, gradient, second
@@ -122,3 +127,20 @@ def _composed_jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: T
         gradient[d], second[d] = (slope * f[1]).sum(-1), (slope * f[2]).sum(-1)
         before = (before.unsqueeze(-1) * f[0].unsqueeze(-2)).flatten(1)
     return behind[0].squeeze(-1), torch.stack(gradient, -1), torch.stack(second, -1)
+
+
+def _compiled_values(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> Tensor:
+    out = points.new_empty(points.shape[0])
+    tables, arrays = [axis.table for axis in axes], [factor.detach().contiguous() for factor in factors]
+    numbers = core.detach().contiguous().reshape(-1)
+    _kernels.core.tucker_values(tables, numbers, arrays, points.detach().contiguous(), out, _kernels.threads())
+    return out
+
+
+def _compiled_jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    points = points.detach().contiguous()
+    u, gradient, second = points.new_empty(points.shape[0]), torch.empty_like(points), torch.empty_like(points)
+    tables, arrays = [axis.table for axis in axes], [factor.detach().contiguous() for factor in factors]
+    numbers = core.detach().contiguous().reshape(-1)
+    _kernels.core.tucker_jet(tables, numbers, arrays, points, u, gradient, second, _kernels.threads())
+    return u, gradient, second

@@ -23,7 +23,7 @@ from inntd.problems.algebra import (
     Terms,
     axes_of,
 )
-from inntd.problems.breaks import breaks
+from inntd.problems.breaks import breaks, joints
 from inntd.problems.separate import AxisForm, AxisFunction, BilinearTerm, End, LinearTerm, LoadForm, SeparatedFunction
 
 OneAxis: TypeAlias = "frozenset[tuple[int, sympy.Expr]]"
@@ -47,7 +47,7 @@ class Assembler:
         domain = self.axes[axis].domain
         known = self._functions.get((expression, domain))
         if known is None:
-            known = AxisFunction(expression, breaks(expression, domain))
+            known = AxisFunction(expression, breaks(expression, domain), joints(expression, domain))
             _check_finite(known, self.axes[axis])
             self._functions[expression, domain] = known
         return known

@@ -38,6 +38,16 @@ def breaks(function: sympy.Expr, domain: tuple[float, float]) -> tuple[float, ..
     return tuple(sorted(found))
 
 
+def joints(function: sympy.Expr, domain: tuple[float, float]) -> tuple[float, ...]:
+    """Return the sorted points inside the domain where given functions change from one polynomial to the next."""
+    found: set[float] = set()
+    for node in function.atoms(Given):
+        for argument, points in zip(node.coordinates, node.source.joints, strict=True):
+            if argument == COORDINATE:
+                found.update(point for point in points if domain[0] < point < domain[1])
+    return tuple(sorted(found))
+
+
 def switches(function: sympy.Basic) -> Iterator[sympy.Expr]:
     """Yield the expressions at whose zeros the function switches."""
     if not function.has(Relational, sympy.Max, sympy.Min, *KINKS):

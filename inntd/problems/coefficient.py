@@ -292,13 +292,13 @@ def _coordinates(at: Any, values: Array, axes: Sequence[Axis], name: str) -> lis
     return result
 
 
-def _nodal(values: NodalValues, name: str, mesh_breaks: Sequence[Sequence[float]] | None = None) -> Source:
-    breaks = mesh_breaks or [()] * len(values.axes)
+def _nodal(values: NodalValues, name: str) -> Source:
     return Source(
         name,
         values,
-        breaks,
-        slope=lambda i: _nodal(values.derivative(i), f"{name}_{values.axes[i].name}", breaks),
+        [axis.breaks for axis in values.axes],
+        joints=[_joints(axis) for axis in values.axes],
+        slope=lambda i: _nodal(values.derivative(i), f"{name}_{values.axes[i].name}"),
         note="given by samples",
     )
 
@@ -322,9 +322,8 @@ def _of_model(model: Any, axes: Sequence[Axis], name: str) -> sympy.Expr:
                 f"coefficient {name}: the model is known on {mine.name} from {start:g} to {end:g}, "
                 f"which does not cover the axis {axis.name} from {low:g} to {high:g}"
             )
-    places = [_joints(axis, mine) for axis, mine in zip(axes, own, strict=True)]
     if isinstance(model, CPModel):
-        return _given(_of_factors(model, places, name), axes)
+        return _given(_of_factors(model, name), axes)
 
     def values(*x: npt.NDArray[np.float64]) -> Array:
         inside = [np.clip(column, *mine.domain) for column, mine in zip(x, own, strict=True)]
@@ -332,18 +331,21 @@ def _of_model(model: Any, axes: Sequence[Axis], name: str) -> sympy.Expr:
         return np.asarray(found.detach().cpu() if hasattr(found, "detach") else found, dtype=np.float64)
 
     _check_finite(values, _probes(axes), axes, name)
-    return _given(Source(name, values, places, note="a model"), axes)
+    return _given(_model_source(name, values, own), axes)
 
 
-def _joints(axis: Axis, mine: Axis) -> list[float]:
-    """Return where pieces of the model meet inside of the elements of another mesh: no polynomial goes across."""
-    if axis.discrete or axis.key == mine.key:
-        return []
-    low, high = axis.domain
-    return [float(x) for x in np.setdiff1d(mine.nodes, axis.nodes) if low < x < high]
+def _model_source(name: str, values: Callable[..., Array], axes: Sequence[Axis], **more: Any) -> Source:
+    breaks = [axis.breaks for axis in axes]
+    return Source(name, values, breaks, joints=[_joints(axis) for axis in axes], note="a model", **more)
 
 
-def _of_factors(model: CPModel, places: Sequence[Sequence[float]], name: str) -> Source:
+def _joints(axis: Axis) -> list[float]:
+    """Return where the polynomials of a function in the basis of an axis meet."""
+    found: list[float] = [] if axis.discrete else axis.nodes[1:-1].tolist()
+    return found
+
+
+def _of_factors(model: CPModel, name: str) -> Source:
     factors = [np.asarray(factor.detach().cpu(), dtype=np.float64) for factor in model.factors]
 
     def values(*x: Array) -> Array:
@@ -352,8 +354,8 @@ def _of_factors(model: CPModel, places: Sequence[Sequence[float]], name: str) ->
 
     modes = [
         [
-            _nodal(NodalValues([axis], factor[:, m]), f"{name}.{m + 1}", [joints])
-            for axis, factor, joints in zip(model.axes, factors, places, strict=True)
+            _nodal(NodalValues([axis], factor[:, m]), f"{name}.{m + 1}")
+            for axis, factor in zip(model.axes, factors, strict=True)
         ]
         for m in range(factors[0].shape[1])
     ]
@@ -365,6 +367,6 @@ def _of_factors(model: CPModel, places: Sequence[Sequence[float]], name: str) ->
             parts = (np.prod([part(c) for part, c in zip(row, x, strict=True)], axis=0) for row in changed)
             return np.asarray(sum(parts))
 
-        return Source(f"{name}_{model.axes[position].name}", derived, places, modes=changed, note="a model")
+        return _model_source(f"{name}_{model.axes[position].name}", derived, model.axes, modes=changed)
 
-    return Source(name, values, places, modes=modes, slope=slope, note="a model")
+    return _model_source(name, values, model.axes, modes=modes, slope=slope)

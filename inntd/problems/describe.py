@@ -29,6 +29,7 @@ def describe(problem: Problem) -> str:
     shown = [f"{u.name}({', '.join(axis.name for axis in u.axes)})" for u in problem.unknowns]
     rows += _labelled("unknown" if len(shown) == 1 else "unknowns", shown)
     rows += _labelled("axes", [_shown_axis(axis) for axis in problem.axes])
+    rows += _labelled("notes", problem.notes)
     rows += _labelled("strong form", [f"{shorten(equation, 2000)} = 0" for equation in problem.equations])
     rows.append(("weak form", f"{shorten(problem.weak, 2000)} = 0"))
     rows += _counted("operator", [_shown_bilinear(term, setting) for term in problem.operator])
@@ -48,7 +49,17 @@ def _shown_axis(axis: Axis) -> str:
     notes = ["periodic"] if axis.periodic else []
     if axis.discrete:
         return ", ".join([f"{axis.name}: {axis.kind}, {len(axis.nodes)} discrete values", *notes])
-    return ", ".join([f"{axis.name}: {axis.kind}, {start:g} to {end:g}, {len(axis.nodes) - 1} elements", *notes])
+    return ", ".join(
+        [f"{axis.name}: {axis.kind}, {start:g} to {end:g}, {axis.elements} elements", *notes, *_shown_breaks(axis)]
+    )
+
+
+def _shown_breaks(axis: Axis) -> list[str]:
+    if len(axis.breaks) > 6:
+        return [f"{len(axis.breaks)} breaks"]
+    return (
+        [f"break{'s' * (len(axis.breaks) > 1)} at {' '.join(f'{at:g}' for at in axis.breaks)}"] if axis.breaks else []
+    )
 
 
 def _labelled(label: str, lines: Sequence[str]) -> list[tuple[str, str]]:
@@ -74,7 +85,7 @@ def _natural(problem: Problem) -> list[tuple[str, str]]:
 
 def _free_faces(problem: Problem, component: int) -> list[Face]:
     taken = {
-        (id(face.axis), face.side)
+        (face.axis.name, face.side)
         for condition in problem.conditions
         if condition.component in (None, component)
         for face in condition.faces
@@ -82,14 +93,14 @@ def _free_faces(problem: Problem, component: int) -> list[Face]:
     for flux in problem.fluxes:
         slot = problem.setting.slots[flux.unknown]
         if flux.component in (None, component - slot.first) and 0 <= component - slot.first < (slot.count or 1):
-            taken |= {(id(face.axis), face.side) for face in flux.faces}
+            taken |= {(face.axis.name, face.side) for face in flux.faces}
     terms = [term for term in problem.operator if problem.setting.trial_of(term) == component]
     return [
         face
         for position, axis in enumerate(problem.axes)
         if axis.kind == "space" and not axis.periodic and any(term.forms[position].trial for term in terms)
         for face in (axis.start, axis.end)
-        if (id(axis), face.side) not in taken
+        if (axis.name, face.side) not in taken
     ]
 
 

@@ -37,6 +37,8 @@ class Source(sympy.Atom):  # type: ignore[misc]
         Takes k float64 arrays of the same shape (K,), returns (K,).
     breaks
         Per coordinate the points where it jumps or has a kink.
+    joints
+        Per coordinate the points where it is smooth, but changes from one polynomial to the next.
     slope
         Returns the partial derivative in the i-th coordinate; None where there is none.
     modes
@@ -45,11 +47,12 @@ class Source(sympy.Atom):  # type: ignore[misc]
         What it is, for messages: "a callable".
     """
 
-    __slots__ = ("breaks", "function", "modes", "name", "note", "serial", "slope", "slopes")
+    __slots__ = ("breaks", "function", "joints", "modes", "name", "note", "serial", "slope", "slopes")
 
     name: str
     function: Vectorised
     breaks: tuple[tuple[float, ...], ...]
+    joints: tuple[tuple[float, ...], ...]
     slope: Callable[[int], Source] | None
     modes: tuple[tuple[Source, ...], ...] | None
     note: str
@@ -60,6 +63,7 @@ class Source(sympy.Atom):  # type: ignore[misc]
         function: Vectorised,
         breaks: Sequence[Sequence[float]],
         *,
+        joints: Sequence[Sequence[float]] | None = None,
         slope: Callable[[int], Source] | None = None,
         modes: Sequence[Sequence[Source]] | None = None,
         note: str = "a function",
@@ -67,6 +71,7 @@ class Source(sympy.Atom):  # type: ignore[misc]
         self: Source = super().__new__(cls)
         self.name, self.function, self.serial, self.note = name, function, next(_serial), note
         self.breaks = tuple(tuple(sorted(map(float, points))) for points in breaks)
+        self.joints = ((),) * len(self.breaks) if joints is None else tuple(tuple(map(float, p)) for p in joints)
         self.slope, self.slopes = slope, {}
         self.modes = None if modes is None else tuple(map(tuple, modes))
         return self

@@ -24,7 +24,7 @@ from inntd.problems.algebra import (
     axes_of,
     is_coupled,
 )
-from inntd.problems.breaks import KINKS, breaks, switches
+from inntd.problems.breaks import KINKS, breaks, joints
 from inntd.problems.compiled import compile_function
 from inntd.problems.cross import Cross, Separated, TooManyEntries
 from inntd.problems.expand import Separator, shorten
@@ -188,7 +188,7 @@ class Numerical:
             )
         symbols = [axis._sympy_() for axis in axes]
         grids = [
-            Grid.of(axis, _splits(expression, symbol, axis.domain)) for axis, symbol in zip(axes, symbols, strict=True)
+            Grid.of(axis, *_splits(expression, symbol, axis.domain)) for axis, symbol in zip(axes, symbols, strict=True)
         ]
         function = _Pointwise(expression, symbols)
         try:
@@ -225,7 +225,8 @@ class Numerical:
                 source = Source(
                     f"{name}.{m + 1}",
                     Tabulated(grid, found.values[d][:, m]),
-                    [grid.splits],
+                    [grid.breaks],
+                    joints=[grid.joints],
                     note="separated numerically",
                 )
                 factors.add((position, Given(source, COORDINATE)))
@@ -251,19 +252,22 @@ class _Pointwise:
         return np.array(values.real, dtype=np.float64)
 
 
-def _splits(expression: sympy.Expr, symbol: sympy.Symbol, domain: tuple[float, float]) -> tuple[float, ...]:
-    """Return where the expression has a kink or jumps across a plane on which one coordinate is constant."""
-    found: set[float] = set()
-    for node in sympy.preorder_traversal(expression):
-        if isinstance(node, (Relational, *KINKS, sympy.Max, sympy.Min, Given)):
-            for switch in switches(node):
-                if switch.free_symbols == {symbol}:
-                    found.update(breaks(sympy.Abs(switch.xreplace({symbol: COORDINATE})), domain))
-        if isinstance(node, Given):
-            for argument, points in zip(node.coordinates, node.source.breaks, strict=True):
-                if argument == symbol:
-                    found.update(point for point in points if domain[0] < point < domain[1])
-    return tuple(sorted(found))
+def _splits(
+    expression: sympy.Expr, symbol: sympy.Symbol, domain: tuple[float, float]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return where the expression has kinks or jumps across planes on which one coordinate is constant, and joints."""
+    alone = [
+        node.xreplace({symbol: COORDINATE})
+        for node in sympy.preorder_traversal(expression)
+        if isinstance(node, (Relational, *KINKS, sympy.Max, sympy.Min)) and node.free_symbols == {symbol}
+    ]
+    given = [
+        Given(node.source, *(COORDINATE if argument == symbol else 0 for argument in node.coordinates))
+        for node in expression.atoms(Given)
+    ]
+    found = {point for part in [*alone, *given] for point in breaks(part, domain)}
+    meeting = {point for part in given for point in joints(part, domain)}
+    return tuple(sorted(found)), tuple(sorted(meeting - found))
 
 
 def _advice(expression: sympy.Expr) -> str:

@@ -13,6 +13,7 @@ from inntd import _checks
 from inntd.axes import Axis
 from inntd.problems import describe
 from inntd.problems.algebra import SeparationError, Terms, is_coupled
+from inntd.problems.align import align as align_axes
 from inntd.problems.assembler import Assembler
 from inntd.problems.conditions import (
     Condition,
@@ -55,6 +56,9 @@ class Problem:
     exact
         The exact solution, if it is known, for error computation; a list with one expression per component for
         vectors and several unknowns.
+    align
+        Whether the axes get breaks, and nodes, where coefficients, sources or given values jump or have kinks. Patches
+        that cross such places lose their order.
     separation_tolerance
         Factors that couple several axes and do not factor after expansion are separated numerically, each to this
         relative L2 error, 1e-8 by default. :func:`inntd.solve` asks for a tenth of its own tolerance when that is less.
@@ -65,7 +69,10 @@ class Problem:
     ----------
     unknown, unknowns, axes
         The (first) unknown, all unknowns, and the axes. Several unknowns share their axes; a component axis in front
-        of these counts through the components of all of them.
+        of these counts through the components of all of them. Axes that got breaks are other objects than those of
+        the unknown, with the same names and intervals.
+    notes
+        What was changed in the axes, in words.
     component
         Position of the component axis, None in a problem for one scalar.
     operator
@@ -110,6 +117,7 @@ class Problem:
         conditions: Iterable[Condition] = (),
         title: str = "",
         exact: Any = None,
+        align: bool = True,
         separation_tolerance: float = DEFAULT_TOLERANCE,
         separation_rank: int = DEFAULT_RANK,
     ) -> None:
@@ -120,6 +128,8 @@ class Problem:
             raise TypeError(f"Problem needs either weak or strong, got {'neither' if weak is None else 'both'}")
         if not isinstance(title, str):
             raise TypeError(f"title must be a string, got {title!r}")
+        if not isinstance(align, bool):
+            raise TypeError(f"align must be True or False, got {align!r}")
         name = "weak" if strong is None else "strong"
         self.title = title
         self.is_strong = strong is not None
@@ -130,7 +140,7 @@ class Problem:
         self.written_conditions = _conditions(conditions, self.unknowns)
         self._given: dict[str, Any] = {
             "weak": weak, "strong": strong, "conditions": self.written_conditions, "title": title, "exact": exact,
-            "separation_rank": self.separation_rank,
+            "align": align, "separation_rank": self.separation_rank,
         }  # fmt: skip
         self.fluxes = tuple(condition for condition in self.written_conditions if isinstance(condition, Flux))
         if self.fluxes and not self.is_strong:
@@ -146,6 +156,9 @@ class Problem:
         self._separate_conditions(separator, assembler, numerical)
         self._separate_exact(exact, separator, assembler)
         self.separations: tuple[Separation, ...] = tuple(numerical.separations)
+        self.notes: tuple[str, ...] = ()
+        if align:
+            self._align()
         self.setup_seconds = time.perf_counter() - begin
 
     def _read_form(self, weak: Any, strong: Any) -> Setting:
@@ -196,7 +209,7 @@ class Problem:
             parts += separate_condition(condition, self.setting, separator, assembler)
         self.conditions: tuple[Dirichlet, ...] = join_equal(parts, self.setting.components)
         errors = [separation.error for separation in numerical.separations]
-        check_agreement(self.conditions, 10.0 * max(errors, default=0.0))
+        check_agreement(self.conditions, self.setting.names(), 10.0 * max(errors, default=0.0))
         check_faces(self.operator, self.load, self.conditions, self.fluxes, self.setting)
         check_initial(self.operator, self.conditions, self.setting)
 
@@ -219,6 +232,14 @@ class Problem:
             self.exact_function = PointFunction(self.axes, expression)
         except ValueError as error:
             raise ValueError(f"exact: {error}") from None
+
+    def _align(self) -> None:
+        """Exchange the axes for the same axes with the breaks of the functions over them."""
+        alignment = align_axes(self.axes, self.operator, self.load, self.conditions)
+        self.axes, self.notes = alignment.after, alignment.notes
+        self.conditions = tuple(map(alignment.condition, self.conditions))
+        if self.exact is not None:
+            self.exact = self.exact_function = alignment.function(self.exact)
 
     def _joined_exact(self, exact: Any) -> sympy.Expr:
         """Return the exact solution as one expression; of several components as a function of the component axis."""
@@ -261,7 +282,7 @@ class Problem:
         >>> [separation.rank for separation in problem.separations]
         [6]
         >>> [separation.rank for separation in problem.refined(1e-11).separations]
-        [8]
+        [7]
         """
         tolerance = max(_checks.finite_float("tolerance", tolerance, positive=True), SMALLEST_TOLERANCE)
         if all(separation.error <= tolerance for separation in self.separations):

@@ -39,27 +39,30 @@ class Grid:
         The coordinate.
     edges
         Ends of the cells, increasing, (C + 1,); no use for discrete axes.
-    splits
-        The edges that are no ends of elements: functions on this grid are smooth between these.
+    breaks
+        The edges where functions on this grid may jump or have kinks.
     """
 
     axis: Axis
     edges: Array
-    splits: tuple[float, ...] = ()
+    breaks: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, axis: Axis, splits: Sequence[float] = ()) -> Grid:
-        """Return the grid of an axis with its elements split at some points."""
+    def of(cls, axis: Axis, breaks: Sequence[float] = (), joints: Sequence[float] = ()) -> Grid:
+        """Return the grid of an axis with its elements split at breaks and at other points."""
         edges = np.asarray(axis.table.breaks, dtype=np.float64)
-        return cls(axis, edges)._with(np.asarray(splits, dtype=np.float64))
+        return cls(axis, edges, tuple(breaks))._with(np.array([*breaks, *joints]))
 
     def _with(self, more: Array) -> Grid:
         if self.axis.discrete or more.size == 0:
             return self
         low, high = self.axis.domain
-        inside = np.setdiff1d(more[(more > low) & (more < high)], self.edges)
-        splits = tuple(sorted({*self.splits, *inside.tolist()}))
-        return replace(self, edges=np.union1d(self.edges, inside), splits=splits)
+        return replace(self, edges=np.union1d(self.edges, more[(more > low) & (more < high)]))
+
+    @property
+    def joints(self) -> tuple[float, ...]:
+        """All edges inside the axis: functions on this grid change from one polynomial to the next there."""
+        return () if self.axis.discrete else tuple(self.edges[1:-1].tolist())
 
     @cached_property
     def points(self) -> Array:

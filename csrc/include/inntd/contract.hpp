@@ -1,4 +1,5 @@
-// Contractions of factors with bases: evaluation of CP models at points, u(x) = sum_m prod_d sum_i N_i(x_d) F_d[i][m].
+// Contractions of factors with bases: evaluation of CP models at points, u(x) = sum_m prod_d sum_i N_i(x_d) F_d[i][m],
+// and of Tucker models, where a core takes the place of the sum (contract_tucker.hpp).
 //
 // Two families: few points go straight from the factors (contract_direct.hpp); many points from factors that were
 // prepared once per call, a block of points at a time (contract_blocks.hpp). evaluate.hpp chooses.
@@ -19,11 +20,12 @@ enum class AxisForm {
           // where width > degree + 1, but several times the memory.
 };
 
-// One axis of a CP model as the kernels see it.
+// One axis of a model as the kernels see it. The axes of a CP model all have the same number of modes.
 template <class T>
-struct CpAxis {
+struct ModelAxis {
   BasisTable<T> table;
   const T* factor;  // (table.size, modes)
+  std::int64_t modes;
   AxisForm form = AxisForm::rows;
   T* prepared = nullptr;          // rows: (rows, padded modes); pieces: (pieces, degree + 1, padded modes)
   T* polynomials = nullptr;       // rows: the table's coefficients, (kinds, degree + 1, padded width)
@@ -47,21 +49,56 @@ struct CpWorkspace {
 
 constexpr std::int64_t kPointBlock = 64;
 
+// Consecutive axes of a Tucker model whose rows are multiplied into one row of `size` numbers, every one with every
+// one.
+struct AxisGroup {
+  std::int64_t begin;
+  std::int64_t end;
+  std::int64_t size;    // product of the modes of its axes, 1 without any
+  std::int64_t stages;  // numbers of all the products on the way: modes of the first axis, of the first two, ...
+};
+
+// The core of a Tucker model, seen as one of three axes. The last index runs fastest.
+template <class T>
+struct TuckerCore {
+  const T* numbers;  // (groups[0].size, groups[1].size, groups[2].size)
+  AxisGroup groups[3];
+};
+
+// Memory of one thread for Tucker models; pointers are aligned to 64 bytes. `rows` holds every axis' functions and
+// their derivatives at a block of points, (orders, sum of modes, kPointBlock); `products` and `slopes` the groups' rows
+// and the derivatives by them, for one register group of points at a time.
+template <class T>
+struct TuckerWorkspace {
+  CpWorkspace<T> block;
+  T* rows;
+  T* products;  // (stages of all groups) vectors, kMaxVectorsAtOnce times
+  T* slopes;    // (sizes of all groups) vectors, kMaxVectorsAtOnce times
+  T* totals;    // (2 dimension + 1, kPointBlock)
+  T* scratch;   // (modes) + 3 width scalars
+};
+
 template <class T>
 struct ContractKernels {
   // Points [begin, end) straight from the factors. `scratch` holds (3 dimension + 2) modes + 3 width scalars.
-  void (*direct_values)(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+  void (*direct_values)(const ModelAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
                         std::int64_t begin, std::int64_t end, T* out, T* scratch);
-  void (*direct_jet)(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+  void (*direct_jet)(const ModelAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
                      std::int64_t begin, std::int64_t end, T* out, T* gradient, T* second, T* scratch);
   // Fills axis.prepared, rows or pieces [begin, end).
-  void (*prepare)(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begin, std::int64_t end);
+  void (*prepare)(const ModelAxis<T>& axis, std::int64_t begin, std::int64_t end);
   // Points [begin, end) from prepared axes.
-  void (*block_values)(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+  void (*block_values)(const ModelAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
                        std::int64_t begin, std::int64_t end, T* out, const CpWorkspace<T>& workspace);
-  void (*block_jet)(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+  void (*block_jet)(const ModelAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
                     std::int64_t begin, std::int64_t end, T* out, T* gradient, T* second,
                     const CpWorkspace<T>& workspace);
+  // The same for Tucker models. Axes that were not prepared go straight from their factors.
+  void (*tucker_values)(const ModelAxis<T>* axes, std::int64_t dimension, const TuckerCore<T>& core, const T* points,
+                        std::int64_t begin, std::int64_t end, T* out, const TuckerWorkspace<T>& workspace);
+  void (*tucker_jet)(const ModelAxis<T>* axes, std::int64_t dimension, const TuckerCore<T>& core, const T* points,
+                     std::int64_t begin, std::int64_t end, T* out, T* gradient, T* second,
+                     const TuckerWorkspace<T>& workspace);
 };
 
 }  // namespace inntd
@@ -69,13 +106,15 @@ struct ContractKernels {
 #ifdef INNTD_KERNEL_SOURCE
 #include "inntd/contract_blocks.hpp"
 #include "inntd/contract_direct.hpp"
+#include "inntd/contract_tucker.hpp"
 
 namespace inntd {
 namespace {
 
 template <class T>
 constexpr ContractKernels<T> make_contract_kernels() {
-  return {&direct_values<T>, &direct_jet<T>, &prepare_axis<T>, &block_values<T>, &block_jet<T>};
+  return {&direct_values<T>, &direct_jet<T>,    &prepare_axis<T>, &block_values<T>,
+          &block_jet<T>,     &tucker_values<T>, &tucker_jet<T>};
 }
 
 }  // namespace

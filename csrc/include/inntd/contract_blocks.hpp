@@ -14,7 +14,8 @@ namespace inntd {
 namespace {
 
 template <class T>
-void prepare_rows(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begin, std::int64_t end) {
+void prepare_rows(const ModelAxis<T>& axis, std::int64_t begin, std::int64_t end) {
+  const std::int64_t modes = axis.modes;
   const std::int64_t padded = round_up_to_line<T>(modes);
   for (std::int64_t row = begin; row < end; ++row) {
     const T* source = axis.factor + row % axis.table.size * modes;
@@ -26,8 +27,9 @@ void prepare_rows(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begin,
 
 // C[q][m] = sum_k c[q][k] F[first + k][m] on each piece: 2 (degree + 1) width modes operations.
 template <class T>
-void prepare_pieces(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begin, std::int64_t end) {
+void prepare_pieces(const ModelAxis<T>& axis, std::int64_t begin, std::int64_t end) {
   const BasisTable<T>& table = axis.table;
+  const std::int64_t modes = axis.modes;
   const std::int64_t padded = round_up_to_line<T>(modes);
   for (std::int64_t piece = begin; piece < end; ++piece) {
     const T* c = table.coefficients + std::int64_t{table.kind[piece]} * (table.degree + 1) * table.width;
@@ -43,18 +45,18 @@ void prepare_pieces(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begi
 }
 
 template <class T>
-void prepare_axis(const CpAxis<T>& axis, std::int64_t modes, std::int64_t begin, std::int64_t end) {
+void prepare_axis(const ModelAxis<T>& axis, std::int64_t begin, std::int64_t end) {
   if (axis.form == AxisForm::rows) {
-    prepare_rows(axis, modes, begin, end);
+    prepare_rows(axis, begin, end);
   } else {
-    prepare_pieces(axis, modes, begin, end);
+    prepare_pieces(axis, begin, end);
   }
 }
 
 // Basis functions of the block's points on one axis, as a vector over the functions, for Orders derivatives in xi:
 // weights (orders, kPointBlock, padded width).
 template <class T, int Bytes, int Orders>
-void tabulate_block(const CpAxis<T>& axis, const std::int64_t* piece, const T* xi, T* weights) {
+void tabulate_block(const ModelAxis<T>& axis, const std::int64_t* piece, const T* xi, T* weights) {
   using Row = typename VectorOf<T, Bytes>::type;
   const std::int64_t vectors = axis.padded_width * static_cast<std::int64_t>(sizeof(T)) / Bytes;
   const int degree = axis.table.degree;
@@ -92,48 +94,51 @@ void tabulate_block(const CpAxis<T>& axis, const std::int64_t* piece, const T* x
   }
 }
 
-// Pieces, local coordinates, first rows and, in rows form, basis functions of one block of points on every axis. The
-// last block repeats a point to be full: every point goes through the same instructions, whatever its place.
+// Pieces, local coordinates, first rows and, in rows form, basis functions of one block of points on axis d. The last
+// block repeats a point to be full: every point goes through the same instructions, whatever its place.
 template <class T, int Orders>
-void locate_block(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
-                  std::int64_t count, const CpWorkspace<T>& work) {
-  const std::int64_t padded = round_up_to_line<T>(modes);
-  for (std::int64_t d = 0; d < dimension; ++d) {
-    const CpAxis<T>& axis = axes[d];
-    const BasisTable<T>& table = axis.table;
-    const bool rows = axis.form == AxisForm::rows;
-    T* xi = work.xi + d * kPointBlock;
-    T* scale = work.scale + d * kPointBlock;
-    const T** source = work.source + d * kPointBlock;
-    for (std::int64_t i = 0; i < count; ++i) work.x[i] = static_cast<double>(points[i * dimension + d]);
-    for (std::int64_t i = count; i < kPointBlock; ++i) work.x[i] = work.x[0];
-    locate_local(table, work.x, kPointBlock, work.piece, work.local);
-    for (std::int64_t i = 0; i < kPointBlock; ++i) xi[i] = static_cast<T>(work.local[i]);
-    if (Orders > 1) {
-      for (std::int64_t i = 0; i < kPointBlock; ++i) {
-        scale[i] = static_cast<T>(2.0 / (table.breaks[work.piece[i] + 1] - table.breaks[work.piece[i]]));
-      }
-    }
+void locate_axis(const ModelAxis<T>& axis, std::int64_t d, std::int64_t dimension, const T* points, std::int64_t count,
+                 const CpWorkspace<T>& work) {
+  const BasisTable<T>& table = axis.table;
+  const std::int64_t padded = round_up_to_line<T>(axis.modes);
+  const bool rows = axis.form == AxisForm::rows;
+  T* xi = work.xi + d * kPointBlock;
+  T* scale = work.scale + d * kPointBlock;
+  const T** source = work.source + d * kPointBlock;
+  for (std::int64_t i = 0; i < count; ++i) work.x[i] = static_cast<double>(points[i * dimension + d]);
+  for (std::int64_t i = count; i < kPointBlock; ++i) work.x[i] = work.x[0];
+  locate_local(table, work.x, kPointBlock, work.piece, work.local);
+  for (std::int64_t i = 0; i < kPointBlock; ++i) xi[i] = static_cast<T>(work.local[i]);
+  if (Orders > 1) {
     for (std::int64_t i = 0; i < kPointBlock; ++i) {
-      const std::int64_t row = rows ? table.first[work.piece[i]] : work.piece[i] * (table.degree + 1);
-      source[i] = axis.prepared + row * padded;
-    }
-    if (!rows) continue;
-    T* weights = work.weights + d * Orders * kPointBlock * work.weight_width;
-    const std::int64_t bytes = axis.padded_width * static_cast<std::int64_t>(sizeof(T));
-    if (bytes % kRegisterBytes == 0) {
-      tabulate_block<T, kRegisterBytes, Orders>(axis, work.piece, xi, weights);
-    } else if (bytes == 32) {
-      tabulate_block<T, 32, Orders>(axis, work.piece, xi, weights);
-    } else {
-      tabulate_block<T, 16, Orders>(axis, work.piece, xi, weights);
+      scale[i] = static_cast<T>(2.0 / (table.breaks[work.piece[i] + 1] - table.breaks[work.piece[i]]));
     }
   }
+  for (std::int64_t i = 0; i < kPointBlock; ++i) {
+    const std::int64_t row = rows ? table.first[work.piece[i]] : work.piece[i] * (table.degree + 1);
+    source[i] = axis.prepared + row * padded;
+  }
+  if (!rows) return;
+  T* weights = work.weights + d * Orders * kPointBlock * work.weight_width;
+  const std::int64_t bytes = axis.padded_width * static_cast<std::int64_t>(sizeof(T));
+  if (bytes % kRegisterBytes == 0) {
+    tabulate_block<T, kRegisterBytes, Orders>(axis, work.piece, xi, weights);
+  } else if (bytes == 32) {
+    tabulate_block<T, 32, Orders>(axis, work.piece, xi, weights);
+  } else {
+    tabulate_block<T, 16, Orders>(axis, work.piece, xi, weights);
+  }
+}
+
+template <class T, int Orders>
+void locate_block(const ModelAxis<T>* axes, std::int64_t dimension, const T* points, std::int64_t count,
+                  const CpWorkspace<T>& work) {
+  for (std::int64_t d = 0; d < dimension; ++d) locate_axis<T, Orders>(axes[d], d, dimension, points, count, work);
 }
 
 // Function of point i on axis d for N vectors of modes.
 template <class T, int N>
-INNTD_INLINE void axis_function(const CpAxis<T>& axis, std::int64_t d, std::int64_t i, std::int64_t vectors,
+INNTD_INLINE void axis_function(const ModelAxis<T>& axis, std::int64_t d, std::int64_t i, std::int64_t vectors,
                                 std::int64_t first, const CpWorkspace<T>& work, Vector<T>* f) {
   const auto* row = reinterpret_cast<const Vector<T>*>(work.source[d * kPointBlock + i]) + first;
   if (axis.form == AxisForm::rows) {
@@ -155,7 +160,7 @@ INNTD_INLINE void axis_function(const CpAxis<T>& axis, std::int64_t d, std::int6
 }
 
 template <class T, int N>
-void add_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t vectors, std::int64_t first,
+void add_values(const ModelAxis<T>* axes, std::int64_t dimension, std::int64_t vectors, std::int64_t first,
                 std::int64_t count, const CpWorkspace<T>& work) {
   auto* totals = reinterpret_cast<Vector<T>*>(work.totals);
   for (std::int64_t i = 0; i < count; ++i) {
@@ -173,13 +178,13 @@ void add_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t vect
 }
 
 template <class T>
-void block_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+void block_values(const ModelAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
                   std::int64_t begin, std::int64_t end, T* out, const CpWorkspace<T>& work) {
   const std::int64_t vectors = round_up_to_line<T>(modes) / vector_lanes<T>();
   const auto* totals = reinterpret_cast<const Vector<T>*>(work.totals);
   for (std::int64_t start = begin; start < end; start += kPointBlock) {
     const std::int64_t count = end - start < kPointBlock ? end - start : kPointBlock;
-    locate_block<T, 1>(axes, dimension, modes, points + start * dimension, count, work);
+    locate_block<T, 1>(axes, dimension, points + start * dimension, count, work);
     for (std::int64_t first = 0; first < vectors;) {
       const std::int64_t left = vectors - first;
       if (left >= 4) {
@@ -199,7 +204,7 @@ void block_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t mo
 
 // Function and first two derivatives in xi of point i on axis d for N vectors of modes.
 template <class T, int N>
-INNTD_INLINE void axis_jet(const CpAxis<T>& axis, std::int64_t d, std::int64_t i, std::int64_t vectors,
+INNTD_INLINE void axis_jet(const ModelAxis<T>& axis, std::int64_t d, std::int64_t i, std::int64_t vectors,
                            std::int64_t first, const CpWorkspace<T>& work, Vector<T>* f, Vector<T>* f1, Vector<T>* f2) {
   const auto* row = reinterpret_cast<const Vector<T>*>(work.source[d * kPointBlock + i]) + first;
   for (int n = 0; n < N; ++n) f[n] = f1[n] = f2[n] = Vector<T>{};
@@ -229,7 +234,7 @@ INNTD_INLINE void axis_jet(const CpAxis<T>& axis, std::int64_t d, std::int64_t i
 
 // Products over all axes but one come from prefixes and suffixes: a division would give NaN at a zero factor.
 template <class T, int N>
-void add_jets(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t vectors, std::int64_t first,
+void add_jets(const ModelAxis<T>* axes, std::int64_t dimension, std::int64_t vectors, std::int64_t first,
               std::int64_t count, const CpWorkspace<T>& work) {
   auto* rows = reinterpret_cast<Vector<T>*>(work.rows);
   for (std::int64_t i = 0; i < count; ++i) {
@@ -266,13 +271,13 @@ void add_jets(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t vector
 }
 
 template <class T>
-void block_jet(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points, std::int64_t begin,
-               std::int64_t end, T* out, T* gradient, T* second, const CpWorkspace<T>& work) {
+void block_jet(const ModelAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+               std::int64_t begin, std::int64_t end, T* out, T* gradient, T* second, const CpWorkspace<T>& work) {
   const std::int64_t vectors = round_up_to_line<T>(modes) / vector_lanes<T>();
   const auto* totals = reinterpret_cast<const Vector<T>*>(work.totals);
   for (std::int64_t start = begin; start < end; start += kPointBlock) {
     const std::int64_t count = end - start < kPointBlock ? end - start : kPointBlock;
-    locate_block<T, 3>(axes, dimension, modes, points + start * dimension, count, work);
+    locate_block<T, 3>(axes, dimension, points + start * dimension, count, work);
     for (std::int64_t first = 0; first < vectors;) {
       const std::int64_t left = vectors - first;
       if (kRegisters >= 32 && left >= 4) {

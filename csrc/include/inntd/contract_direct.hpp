@@ -23,7 +23,8 @@ T sum_modes(const T* x, std::int64_t count) {
 
 // The order-th derivative of an axis' functions at x, for every mode: row (modes).
 template <class T>
-void evaluate_axis(const CpAxis<T>& axis, std::int64_t modes, T x, std::int64_t piece, int order, T* weights, T* row) {
+void evaluate_axis(const ModelAxis<T>& axis, std::int64_t modes, T x, std::int64_t piece, int order, T* weights,
+                   T* row) {
   const BasisTable<T>& table = axis.table;
   tabulate(table, &x, &piece, 1, order, weights);
   for (std::int64_t m = 0; m < modes; ++m) row[m] = T(0);
@@ -37,7 +38,7 @@ void evaluate_axis(const CpAxis<T>& axis, std::int64_t modes, T x, std::int64_t 
 }
 
 template <class T>
-void direct_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+void direct_values(const ModelAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
                    std::int64_t begin, std::int64_t end, T* out, T* scratch) {
   T* product = scratch;
   T* row = product + modes;
@@ -57,8 +58,8 @@ void direct_values(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t m
 
 // Products over all axes but one come from prefixes and suffixes: a division would give NaN at a zero factor.
 template <class T>
-void direct_jet(const CpAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points, std::int64_t begin,
-                std::int64_t end, T* out, T* gradient, T* second, T* scratch) {
+void direct_jet(const ModelAxis<T>* axes, std::int64_t dimension, std::int64_t modes, const T* points,
+                std::int64_t begin, std::int64_t end, T* out, T* gradient, T* second, T* scratch) {
   T* rows = scratch;  // (dimension, 3, modes)
   T* product = rows + 3 * dimension * modes;
   T* term = product + modes;

@@ -1,0 +1,347 @@
+// Evaluation of Tucker models, kPointBlock points at a time.
+//
+// The rows of all axes at the block's points come from the kernels for CP models, and are turned round: points become
+// the fastest index, so that a vector holds as many points as it has lanes. From there on nothing is padded whatever
+// the ranks, and no lane depends on another. Rows of consecutive axes are multiplied into the rows p, q, w of three
+// groups, and the core C, now with three indices, is contracted without anything kept in between:
+//
+//   u = sum_a p[a] sum_b q[b] sum_k C[a][b][k] w[k],
+//
+// four (a, b) at a time, for up to four vectors of points: every number of the core that is read serves as many points.
+// Per point the values take 2 R (1 + 1 / |w|) operations for a core of R numbers, and jets twice as many: with the
+// values of the inner sums at hand, the derivatives by p, q and w cost one multiplication per number of the core more,
+// and give those by each axis' row by undoing the products.
+#pragma once
+
+#include "inntd/contract.hpp"
+
+namespace inntd {
+namespace {
+
+constexpr int kRowsAtOnce = 4;
+constexpr int kValueVectors = kRegisters >= 32 ? 4 : 2;  // of points
+constexpr int kJetVectors = kRegisters >= 32 ? 2 : 1;
+
+// Transposes the modes of one point into column i of rows (modes, kPointBlock).
+template <class T>
+INNTD_INLINE void store_column(const T* row, std::int64_t modes, std::int64_t i, T* rows) {
+  for (std::int64_t m = 0; m < modes; ++m) rows[m * kPointBlock + i] = row[m];
+}
+
+// Rows of N vectors of modes from `first` on for all points of the block: (orders, stride, kPointBlock).
+template <class T, int N, int Orders>
+void turned_rows(const ModelAxis<T>& axis, std::int64_t d, std::int64_t first, const CpWorkspace<T>& work, T* rows,
+                 std::int64_t stride) {
+  constexpr std::int64_t lanes = vector_lanes<T>();
+  const std::int64_t vectors = round_up_to_line<T>(axis.modes) / lanes;
+  const std::int64_t left = axis.modes - first * lanes;
+  const std::int64_t modes = left < N * lanes ? left : N * lanes;
+  alignas(64) T buffer[3 * N * lanes];
+  auto* f = reinterpret_cast<Vector<T>*>(buffer);
+  for (std::int64_t i = 0; i < kPointBlock; ++i) {
+    if constexpr (Orders == 1) {
+      axis_function<T, N>(axis, d, i, vectors, first, work, f);
+    } else {
+      axis_jet<T, N>(axis, d, i, vectors, first, work, f, f + N, f + 2 * N);
+    }
+    for (int order = 0; order < Orders; ++order) {
+      store_column(buffer + order * N * lanes, modes, i, rows + (order * stride + first * lanes) * kPointBlock);
+    }
+  }
+}
+
+// Functions of axis d, and their derivatives, at a block of points: (orders, stride, kPointBlock). Derivatives of
+// prepared axes are by xi; work.scale makes them derivatives by x.
+template <class T, int Orders>
+void fill_rows(const ModelAxis<T>& axis, std::int64_t d, std::int64_t dimension, const T* points, std::int64_t count,
+               const TuckerWorkspace<T>& work, T* rows, std::int64_t stride) {
+  if (axis.prepared == nullptr) {
+    for (std::int64_t i = 0; i < kPointBlock; ++i) {
+      const T x = points[(i < count ? i : 0) * dimension + d];
+      std::int64_t piece;
+      locate(axis.table, &x, 1, &piece);
+      work.block.scale[d * kPointBlock + i] = T(1);
+      for (int order = 0; order < Orders; ++order) {
+        evaluate_axis(axis, axis.modes, x, piece, order, work.scratch + axis.modes, work.scratch);
+        store_column(work.scratch, axis.modes, i, rows + order * stride * kPointBlock);
+      }
+    }
+    return;
+  }
+  locate_axis<T, Orders>(axis, d, dimension, points, count, work.block);
+  const std::int64_t vectors = round_up_to_line<T>(axis.modes) / vector_lanes<T>();
+  for (std::int64_t first = 0; first < vectors;) {
+    if (vectors - first >= 2) {
+      turned_rows<T, 2, Orders>(axis, d, first, work.block, rows, stride);
+      first += 2;
+    } else {
+      turned_rows<T, 1, Orders>(axis, d, first, work.block, rows, stride);
+      first += 1;
+    }
+  }
+}
+
+// Multiplies the rows of a group's axes for N vectors of points: all stages (stages, N), the last one being the group's
+// row. `rows` points to the first of these points, in the row of the group's first mode.
+template <class T, int N>
+const Vector<T>* multiply_rows(const ModelAxis<T>* axes, const AxisGroup& group, const T* rows, Vector<T>* stage) {
+  if (group.begin == group.end) {
+    for (int n = 0; n < N; ++n) stage[n] = Vector<T>{} + T(1);
+    return stage;
+  }
+  std::int64_t size = axes[group.begin].modes;
+  for (std::int64_t m = 0; m < size; ++m, rows += kPointBlock) {
+    for (int n = 0; n < N; ++n) stage[m * N + n] = reinterpret_cast<const Vector<T>*>(rows)[n];
+  }
+  for (std::int64_t d = group.begin + 1; d < group.end; ++d) {
+    const std::int64_t modes = axes[d].modes;
+    Vector<T>* next = stage + size * N;
+    for (std::int64_t a = 0; a < size; ++a) {
+      for (std::int64_t m = 0; m < modes; ++m) {
+        const auto* row = reinterpret_cast<const Vector<T>*>(rows + m * kPointBlock);
+        for (int n = 0; n < N; ++n) next[(a * modes + m) * N + n] = stage[a * N + n] * row[n];
+      }
+    }
+    rows += modes * kPointBlock;
+    stage = next;
+    size *= modes;
+  }
+  return stage;
+}
+
+// Sums over k of Rows consecutive rows of the core times w.
+template <class T, int N, int Rows>
+INNTD_INLINE void inner_sums(const T* core, std::int64_t size, const Vector<T>* w, Vector<T> (&sums)[Rows][N]) {
+  for (int r = 0; r < Rows; ++r) {
+    for (int n = 0; n < N; ++n) sums[r][n] = Vector<T>{};
+  }
+  for (std::int64_t k = 0; k < size; ++k, w += N) {
+    Vector<T> f[N];
+    for (int n = 0; n < N; ++n) f[n] = w[n];
+    for (int r = 0; r < Rows; ++r) {
+      const T number = core[r * size + k];
+      for (int n = 0; n < N; ++n) sums[r][n] += f[n] * number;
+    }
+  }
+}
+
+template <class T, int N, int Rows>
+INNTD_INLINE void add_rows(const T* core, std::int64_t size, const Vector<T>* q, const Vector<T>* w, Vector<T>* sum) {
+  Vector<T> sums[Rows][N];
+  inner_sums<T, N, Rows>(core, size, w, sums);
+  for (int r = 0; r < Rows; ++r) {
+    for (int n = 0; n < N; ++n) sum[n] += q[r * N + n] * sums[r][n];
+  }
+}
+
+// Values at N vectors of points from the groups' rows.
+template <class T, int N>
+void contract_core(const TuckerCore<T>& core, const Vector<T>* p, const Vector<T>* q, const Vector<T>* w,
+                   Vector<T>* value) {
+  const std::int64_t outer = core.groups[0].size, middle = core.groups[1].size, inner = core.groups[2].size;
+  const T* numbers = core.numbers;
+  for (int n = 0; n < N; ++n) value[n] = Vector<T>{};
+  for (std::int64_t a = 0; a < outer; ++a) {
+    Vector<T> sum[N];
+    for (int n = 0; n < N; ++n) sum[n] = Vector<T>{};
+    std::int64_t b = 0;
+    for (; b + kRowsAtOnce <= middle; b += kRowsAtOnce, numbers += kRowsAtOnce * inner) {
+      add_rows<T, N, kRowsAtOnce>(numbers, inner, q + b * N, w, sum);
+    }
+    for (; b + 2 <= middle; b += 2, numbers += 2 * inner) add_rows<T, N, 2>(numbers, inner, q + b * N, w, sum);
+    for (; b < middle; ++b, numbers += inner) add_rows<T, N, 1>(numbers, inner, q + b * N, w, sum);
+    for (int n = 0; n < N; ++n) value[n] += p[a * N + n] * sum[n];
+  }
+}
+
+// What Rows consecutive rows of the core give to the sum over b, and to the derivatives by q and w.
+template <class T, int N, int Rows>
+INNTD_INLINE void add_slopes(const T* core, std::int64_t size, const Vector<T>* p, const Vector<T>* q,
+                             const Vector<T>* w, Vector<T>* sum, Vector<T>* by_q, Vector<T>* by_w) {
+  Vector<T> sums[Rows][N], products[Rows][N];
+  for (int r = 0; r < Rows; ++r) {
+    for (int n = 0; n < N; ++n) {
+      sums[r][n] = Vector<T>{};
+      products[r][n] = p[n] * q[r * N + n];
+    }
+  }
+  for (std::int64_t k = 0; k < size; ++k) {
+    Vector<T> f[N], slope[N];
+    for (int n = 0; n < N; ++n) {
+      f[n] = w[k * N + n];
+      slope[n] = by_w[k * N + n];
+    }
+    for (int r = 0; r < Rows; ++r) {
+      const T number = core[r * size + k];
+      for (int n = 0; n < N; ++n) {
+        sums[r][n] += f[n] * number;
+        slope[n] += products[r][n] * number;
+      }
+    }
+    for (int n = 0; n < N; ++n) by_w[k * N + n] = slope[n];
+  }
+  for (int r = 0; r < Rows; ++r) {
+    for (int n = 0; n < N; ++n) {
+      sum[n] += q[r * N + n] * sums[r][n];
+      by_q[r * N + n] += p[n] * sums[r][n];
+    }
+  }
+}
+
+// Values, and derivatives by the groups' rows p, q, w, at N vectors of points.
+template <class T, int N>
+void core_slopes(const TuckerCore<T>& core, const Vector<T>* const* rows, Vector<T>* value, Vector<T>* const* slopes) {
+  const std::int64_t outer = core.groups[0].size, middle = core.groups[1].size, inner = core.groups[2].size;
+  const T* numbers = core.numbers;
+  for (int n = 0; n < N; ++n) value[n] = Vector<T>{};
+  for (std::int64_t b = 0; b < middle * N; ++b) slopes[1][b] = Vector<T>{};
+  for (std::int64_t k = 0; k < inner * N; ++k) slopes[2][k] = Vector<T>{};
+  for (std::int64_t a = 0; a < outer; ++a) {
+    const Vector<T>* p = rows[0] + a * N;
+    Vector<T> sum[N];
+    for (int n = 0; n < N; ++n) sum[n] = Vector<T>{};
+    std::int64_t b = 0;
+    for (; b + kRowsAtOnce <= middle; b += kRowsAtOnce, numbers += kRowsAtOnce * inner) {
+      add_slopes<T, N, kRowsAtOnce>(numbers, inner, p, rows[1] + b * N, rows[2], sum, slopes[1] + b * N, slopes[2]);
+    }
+    for (; b < middle; ++b, numbers += inner) {
+      add_slopes<T, N, 1>(numbers, inner, p, rows[1] + b * N, rows[2], sum, slopes[1] + b * N, slopes[2]);
+    }
+    for (int n = 0; n < N; ++n) {
+      slopes[0][a * N + n] = sum[n];
+      value[n] += p[n] * sum[n];
+    }
+  }
+}
+
+// Derivatives by the row of a group, `slope` (size, N), become gradients and second derivatives along its axes, from
+// the last axis on: each takes its share, and leaves the derivatives by the product of those before it. `rows` points
+// to the points' functions of the group's first mode, `orders` numbers before their first and second derivatives.
+template <class T, int N>
+void undo_products(const ModelAxis<T>* axes, const AxisGroup& group, const T* rows, std::int64_t orders,
+                   const Vector<T>* stages, Vector<T>* slope, T* totals) {
+  std::int64_t size = group.size, offset = 0, start = group.stages - group.size;
+  for (std::int64_t d = group.begin; d < group.end; ++d) offset += axes[d].modes;
+  for (std::int64_t d = group.end - 1; d >= group.begin; --d) {
+    const std::int64_t modes = axes[d].modes, before = size / modes;
+    offset -= modes;
+    start -= before;  // of the products of the axes before d
+    const T* row = rows + offset * kPointBlock;
+    Vector<T> gradient[N], second[N];
+    for (int n = 0; n < N; ++n) gradient[n] = second[n] = Vector<T>{};
+    for (std::int64_t m = 0; m < modes; ++m, row += kPointBlock) {
+      const auto* first_row = reinterpret_cast<const Vector<T>*>(row + orders);
+      const auto* second_row = reinterpret_cast<const Vector<T>*>(row + 2 * orders);
+      Vector<T> share[N];
+      for (int n = 0; n < N; ++n) share[n] = d == group.begin ? slope[m * N + n] : Vector<T>{};
+      for (std::int64_t a = 0; a < before && d > group.begin; ++a) {
+        for (int n = 0; n < N; ++n) share[n] += stages[(start + a) * N + n] * slope[(a * modes + m) * N + n];
+      }
+      for (int n = 0; n < N; ++n) {
+        gradient[n] += share[n] * first_row[n];
+        second[n] += share[n] * second_row[n];
+      }
+    }
+    auto* out = reinterpret_cast<Vector<T>*>(totals + 2 * d * kPointBlock);
+    for (int n = 0; n < N; ++n) {
+      out[n] = gradient[n];
+      out[n + kPointBlock / vector_lanes<T>()] = second[n];
+    }
+    row = rows + offset * kPointBlock;
+    for (std::int64_t a = 0; a < before && d > group.begin; ++a) {
+      Vector<T> sum[N];
+      for (int n = 0; n < N; ++n) sum[n] = Vector<T>{};
+      for (std::int64_t m = 0; m < modes; ++m) {
+        const auto* functions = reinterpret_cast<const Vector<T>*>(row + m * kPointBlock);
+        for (int n = 0; n < N; ++n) sum[n] += functions[n] * slope[(a * modes + m) * N + n];
+      }
+      for (int n = 0; n < N; ++n) slope[a * N + n] = sum[n];
+    }
+    size = before;
+  }
+}
+
+template <class T>
+std::int64_t modes_before(const ModelAxis<T>* axes, std::int64_t axis) {
+  std::int64_t sum = 0;
+  for (std::int64_t d = 0; d < axis; ++d) sum += axes[d].modes;
+  return sum;
+}
+
+template <class T, int Orders>
+void fill_block(const ModelAxis<T>* axes, std::int64_t dimension, const T* points, std::int64_t count,
+                const TuckerWorkspace<T>& work) {
+  const std::int64_t modes = modes_before(axes, dimension);
+  T* rows = work.rows;
+  for (std::int64_t d = 0; d < dimension; ++d) {
+    fill_rows<T, Orders>(axes[d], d, dimension, points, count, work, rows, modes);
+    rows += axes[d].modes * kPointBlock;
+  }
+}
+
+template <class T>
+void tucker_values(const ModelAxis<T>* axes, std::int64_t dimension, const TuckerCore<T>& core, const T* points,
+                   std::int64_t begin, std::int64_t end, T* out, const TuckerWorkspace<T>& work) {
+  constexpr int N = kValueVectors;
+  constexpr std::int64_t together = N * vector_lanes<T>();
+  for (std::int64_t start = begin; start < end; start += kPointBlock) {
+    const std::int64_t count = end - start < kPointBlock ? end - start : kPointBlock;
+    fill_block<T, 1>(axes, dimension, points + start * dimension, count, work);
+    for (std::int64_t i = 0; i < count; i += together) {
+      const Vector<T>* rows[3];
+      auto* next = reinterpret_cast<Vector<T>*>(work.products);
+      for (int g = 0; g < 3; ++g) {
+        const T* first = work.rows + modes_before(axes, core.groups[g].begin) * kPointBlock + i;
+        rows[g] = multiply_rows<T, N>(axes, core.groups[g], first, next);
+        next += core.groups[g].stages * N;
+      }
+      contract_core<T, N>(core, rows[0], rows[1], rows[2], reinterpret_cast<Vector<T>*>(work.totals + i));
+    }
+    for (std::int64_t i = 0; i < count; ++i) out[start + i] = work.totals[i];
+  }
+}
+
+template <class T>
+void tucker_jet(const ModelAxis<T>* axes, std::int64_t dimension, const TuckerCore<T>& core, const T* points,
+                std::int64_t begin, std::int64_t end, T* out, T* gradient, T* second, const TuckerWorkspace<T>& work) {
+  constexpr int N = kJetVectors;
+  constexpr std::int64_t together = N * vector_lanes<T>();
+  const std::int64_t orders = modes_before(axes, dimension) * kPointBlock;
+  for (std::int64_t start = begin; start < end; start += kPointBlock) {
+    const std::int64_t count = end - start < kPointBlock ? end - start : kPointBlock;
+    fill_block<T, 3>(axes, dimension, points + start * dimension, count, work);
+    for (std::int64_t i = 0; i < count; i += together) {
+      const Vector<T>* rows[3];
+      Vector<T>*stages[3], *slopes[3];
+      auto* next = reinterpret_cast<Vector<T>*>(work.products);
+      auto* slope = reinterpret_cast<Vector<T>*>(work.slopes);
+      const T* first[3];
+      for (int g = 0; g < 3; ++g) {
+        first[g] = work.rows + modes_before(axes, core.groups[g].begin) * kPointBlock + i;
+        rows[g] = multiply_rows<T, N>(axes, core.groups[g], first[g], next);
+        stages[g] = next;
+        slopes[g] = slope;
+        next += core.groups[g].stages * N;
+        slope += core.groups[g].size * N;
+      }
+      T* totals = work.totals + i;
+      core_slopes<T, N>(core, rows, reinterpret_cast<Vector<T>*>(totals), slopes);
+      for (int g = 0; g < 3; ++g) {
+        undo_products<T, N>(axes, core.groups[g], first[g], orders, stages[g], slopes[g], totals + kPointBlock);
+      }
+    }
+    for (std::int64_t i = 0; i < count; ++i) out[start + i] = work.totals[i];
+    for (std::int64_t d = 0; d < dimension; ++d) {
+      const T* total = work.totals + (2 * d + 1) * kPointBlock;
+      const T* scale = work.block.scale + d * kPointBlock;
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t place = (start + i) * dimension + d;
+        gradient[place] = total[i] * scale[i];
+        second[place] = total[kPointBlock + i] * scale[i] * scale[i];
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace inntd
