@@ -27,10 +27,11 @@ from inntd.problems.algebra import (
 from inntd.problems.breaks import KINKS, breaks, joints
 from inntd.problems.compiled import compile_function
 from inntd.problems.cross import Cross, Separated, TooManyEntries
-from inntd.problems.expand import Separator, shorten
+from inntd.problems.expand import Separator
 from inntd.problems.given import Given, Source
 from inntd.problems.indicator import Indicator
 from inntd.problems.tabulated import Grid, Tabulated
+from inntd.problems.text import shorten
 
 Array = npt.NDArray[np.float64]
 
