@@ -105,37 +105,43 @@ def _judged(free: FreeSystem, outcome: Outcome, plan: Plan) -> Outcome:
 
 
 def _state(system: DiscreteSystem, free: FreeSystem, plan: Plan) -> State:
-    axes = _axes(free)
+    axes = _axes(free, system.component)
     terms, coefficients = _terms(free, axes)
     load_terms, weights = _loads(free, axes)
     peak = [float(np.abs(axis.loads).max()) for axis in axes]
+    loads = [np.ascontiguousarray(axis.loads / top) for axis, top in zip(axes, peak, strict=True)]
     solver = core.Alternating(
-        [axis.coordinates.system(np.ascontiguousarray(axis.loads / top)) for axis, top in zip(axes, peak, strict=True)],
+        [
+            axis.coordinates.system(load, frozen=d == system.component)
+            for d, (axis, load) in enumerate(zip(axes, loads, strict=True))
+        ],
         terms,
         coefficients,
         load_terms,
         weights,
         plan.proximal,
     )
+    every = [axis.coordinates for axis in axes]
     starts = [
-        start_columns(own.coordinates, axis.nodes[: axis.size][where])
-        for own, axis, where in zip(axes, system.axes, system.free, strict=True)
+        own.from_nodes(np.eye(axis.size))
+        if d == system.component
+        else start_columns(own, axis.nodes[: axis.size][where])
+        for d, (own, axis, where) in enumerate(zip(every, system.axes, system.free, strict=True))
     ]
     scale = free.scale + float(np.sum(np.log(peak)))
-    return State(
-        solver, [a.coordinates for a in axes], scale, starts, np.random.default_rng(plan.seed), time.perf_counter()
-    )
+    random, now = np.random.default_rng(plan.seed), time.perf_counter()
+    return State(solver, every, scale, starts, random, now, component=system.component)
 
 
-def _axes(free: FreeSystem) -> list[_Axis]:
+def _axes(free: FreeSystem, component: int | None) -> list[_Axis]:
     """Put every axis into coordinates; axes that share matrices share the eigenvectors."""
     known: dict[tuple[object, ...], AxisCoordinates | None] = {}
     axes = []
     for d, own in enumerate(free.matrices):
         used = free.used(d)
-        key = (tuple(used), *(id(matrix) for matrix in own))
+        key = (tuple(used), d == component, *(id(matrix) for matrix in own))
         if key not in known:
-            known[key] = _spectral(own, used)
+            known[key] = None if d == component else _spectral(own, used)
         spectral = known[key]
         axes.append(_diagonal_axis(free, d, spectral) if spectral is not None else _banded_axis(free, d))
     return axes

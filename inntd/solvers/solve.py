@@ -37,6 +37,8 @@ ROUTES: dict[str, Route] = {
     "minimal_residual": solve_minimal_residual,
 }
 
+# Routes that bear conditions on single components of a vector.
+BY_COMPONENT = ("auto", "alternating", "greedy")
 DEFAULT_TOLERANCE = 1e-6
 DEFAULT_LARGEST_RANK = 200
 
@@ -110,7 +112,8 @@ def solve(
     with _Threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
         singular = constant_nullspace(system, problem.setting.names())
-        _check_shared_faces(system, problem)
+        if method not in BY_COMPONENT:
+            _check_shared_faces(system, problem, method)
         outcome = ROUTES[method](system, plan, bar.show)
     model = _model(system, outcome)
     notes = list(outcome.notes)
@@ -134,14 +137,15 @@ def solve(
     )
 
 
-def _check_shared_faces(system: DiscreteSystem, problem: Problem) -> None:
+def _check_shared_faces(system: DiscreteSystem, problem: Problem, method: str) -> None:
     for axis, fixed in zip(system.axes, system.fixed, strict=True):
         if fixed is not None:
             names = problem.setting.names()
             only = ", ".join(names[k] for k in np.flatnonzero(fixed.any(axis=0)))
             raise ValueError(
-                f"conditions fix {only} on a face of {axis.name} but leave other components free there; this solver "
-                f"needs Dirichlet conditions on the same faces for all of {', '.join(names)}"
+                f"conditions fix {only} on a face of {axis.name} but leave other components free there; "
+                f"method={method!r} needs Dirichlet conditions on the same faces for all of {', '.join(names)}: "
+                "use method='auto'"
             )
 
 
