@@ -1,6 +1,6 @@
 """Poisson's equation with two sharp bumps in a large square: short elements and large patches only where they are."""
 
-import itertools
+from itertools import pairwise
 
 import numpy as np
 from sympy import exp
@@ -11,7 +11,7 @@ import inntd as it
 def axis(name, first, second):
     """Elements of length 1/2 and patches of 8 hops within 15 of two centres, 1 and 4 elsewhere."""
     ends = [0, first - 15, first + 15, second - 15, second + 15, 100]
-    pieces = [np.arange(a, b, 1 - 0.5 * (i % 2)) for i, (a, b) in enumerate(itertools.pairwise(ends))]
+    pieces = [np.arange(a, b, 1 - 0.5 * (i % 2)) for i, (a, b) in enumerate(pairwise(ends))]
     nodes = np.concatenate([*pieces, [100]])
     near = np.minimum(abs(nodes - first), abs(nodes - second)) < 15
     return it.Axis(name, nodes=nodes, s=np.where(near, 8, 4))

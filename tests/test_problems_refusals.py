@@ -155,7 +155,7 @@ CONDITIONS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "contradiction": (
         lambda: [U.on(X_AXIS) == 0, U.on(Y_AXIS) == 1],
         ValueError,
-        "contradict each other on x.start and y.start: .* one demands 0, the other 1; values must agree",
+        "contradict each other on x.start and y.start: .* one demands u = 0, the other 1; values must agree",
     ),
     "contradiction along an edge": (
         lambda: [U.on(X_AXIS.end) == Y, U.on(Y_AXIS.end) == X / 2 + 0.001],

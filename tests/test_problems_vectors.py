@@ -16,6 +16,7 @@ from inntd.solvers.operator import DiscreteSystem, assemble
 C2, C3 = it.Axis.discrete("c", 2), it.Axis.discrete("c", 3)
 X_AXIS, Y_AXIS = it.Axis("x", 0, 1, elements=6, s=2), it.Axis("y", 0, 2, elements=7, s=2)
 X, Y = X_AXIS._sympy_(), Y_AXIS._sympy_()
+K_, T = sympy.symbols("k t", real=True)
 U, V = it.unknown("u", C2, X_AXIS, Y_AXIS), it.test_function()
 
 
@@ -275,3 +276,149 @@ def test_equal_conditions_of_all_components_are_one() -> None:
 def test_rigid_translations_are_refused() -> None:
     with pytest.raises(ValueError, match=r"any constant may be added to u\[1\].*prescribe u\[1\] on a face"):
         it.solve(elasticity([U[0].on("boundary") == 0]))
+
+
+# ------------------------------------------------------------------------------------------------ several unknowns
+
+
+def coupled(elements: int = 8) -> tuple[it.Problem, list[sympy.Expr]]:
+    """A reaction-diffusion system of two scalars with a known solution."""
+    x, y = it.Axis("x", 0, 1, elements=elements), it.Axis("y", 0, 2, elements=elements)
+    a, b = it.unknown("a", x, y), it.unknown("b", x, y)
+    exact = [sin(pi * X) * Y * (2 - Y), X * exp(-Y)]
+
+    def first(a: Any, b: Any) -> Any:
+        return -it.laplacian(a) + 2 * b
+
+    def second(a: Any, b: Any) -> Any:
+        return -3 * it.laplacian(b) + it.dot([1, X], it.grad(b)) - X * a
+
+    return it.Problem(
+        strong=[first(a, b) - first(*exact), second(a, b) - second(*exact)],
+        conditions=[a.on("boundary") == 0, b.on("boundary") == exact[1]],
+        exact=exact,
+    ), exact
+
+
+def test_several_unknowns_are_components_of_one_model() -> None:
+    problem, exact = coupled()
+    assert [unknown.name for unknown in problem.unknowns] == ["a", "b"]
+    assert [axis.name for axis in problem.axes] == ["component", "x", "y"]
+    assert problem.component == 0
+    answer = it.solve(problem, tolerance=1e-8)
+    np.testing.assert_allclose(nodal(problem, answer.model), solved_densely(problem), atol=1e-6)
+    points = np.random.default_rng(0).random((50, 2)) * [1, 2]
+    for name, expected in zip(("a", "b"), exact, strict=True):
+        field = answer.fields[name]
+        assert [axis.name for axis in field.axes] == ["x", "y"]
+        values = sympy.lambdify([X, Y], expected)(*points.T)
+        np.testing.assert_allclose(field(points).detach(), values, atol=2e-4)
+
+
+def test_the_single_unknown_is_a_field_too() -> None:
+    problem = elasticity([U.on("boundary") == 0])
+    answer = it.solve(problem, rank=2)
+    assert answer.fields["u"] is answer.model
+
+
+def test_test_functions_belong_to_unknowns_in_the_order_of_declaration() -> None:
+    problem, _ = coupled()
+    a, b = (it.unknown(name, *problem.axes[1:]) for name in "ab")
+    v, w = it.test_function("v"), it.test_function("w")
+    weak = it.dot(it.grad(b), 3 * it.grad(w)) + it.dot([1, X], it.grad(b)) * w - X * a * w
+    weak += it.dot(it.grad(a), it.grad(v)) + 2 * b * v
+    same = it.Problem(weak=weak, conditions=[a.on("boundary") == 0, b.on("boundary") == 0])
+    assert set(same.operator) == set(problem.operator)
+
+
+def test_a_vector_and_a_scalar_over_the_same_axes() -> None:
+    """Flow with a pressure: three components, the velocity's natural condition includes the pressure."""
+    x, y = it.Axis("x", 0, 1, elements=6), it.Axis("y", 0, 2, elements=6)
+    u, p = it.unknown("u", x, C2, y), it.unknown("p", x, y)
+    v, q = it.test_function("v"), it.test_function("q")
+    bump = it.indicator(X > 0.4)  # puts a break into the axis
+    flow = 2 * it.sym(it.grad(u)) - p * it.identity()
+    conditions = [u.on("boundary") == [Y, 0], p.on("boundary") == X]
+    strong = it.Problem(strong=[-it.div(flow) - [bump, X], it.div(u) + p], conditions=conditions)
+    weak = it.Problem(
+        weak=it.inner(flow, it.sym(it.grad(v))) - it.dot([bump, X], v) + it.div(u) * q + p * q, conditions=conditions
+    )
+    assert set(strong.operator) == set(weak.operator)
+    assert {term.forms[0].place for term in strong.load} == {0, 1}
+    assert strong.setting.names() == ["u[0]", "u[1]", "p"]
+    answer = it.solve(strong, tolerance=1e-7)
+    dense_values = solved_densely(strong)
+    scale = np.abs(dense_values).max()
+    np.testing.assert_allclose(nodal(strong, answer.model), dense_values, atol=1e-4 * scale)
+    velocity = answer.fields["u"]
+    assert [axis.name for axis in velocity.axes] == ["x", "c", "y"]
+    point = {"x": 0.3, "y": 1.1}
+    assert velocity.at({**point, "c": 0}) == pytest.approx(answer.model.at({**point, "component": 0}), rel=1e-12)
+    assert answer.fields["p"].at(point) == pytest.approx(answer.model.at({**point, "component": 2}), rel=1e-12)
+
+
+# ------------------------------------------------------------------------ first-order terms, parameters everywhere
+
+
+def test_parameters_in_operator_source_boundary_and_initial_data() -> None:
+    """Convection, diffusion and reaction over time: five different matrices on one axis."""
+    x, y = it.Axis("x", 0, 1, elements=12), it.Axis("y", 0, 1, elements=12)
+    k, t = it.Axis("k", 1, 2, elements=6, kind="parameter"), it.Axis("t", 0, 1, elements=10, kind="time")
+    u = it.unknown("u", x, y, k, t)
+    exact = exp(-T / 2) * sin(X + K_) * (1 + Y**2) + K_ * X * Y
+
+    def left(w: Any) -> Any:
+        diffusion = it.div((1 + X * k) * it.grad(w))
+        return it.dt(w) - diffusion + it.dot([k, Y], it.grad(w)) + exp(X) * w
+
+    problem = it.Problem(
+        strong=left(u) - left(exact),
+        conditions=[u.on(x, y.end) == exact, u.at(t=0) == exact.subs(T, 0), u.on(y.start) == exact],
+        exact=exact,
+    )
+    assert len({term.forms[0] for term in problem.operator}) >= 5
+    answer = it.solve(problem, tolerance=1e-8)
+    assert answer.model.error(problem.exact) < 1e-6
+
+
+def test_a_boundary_value_and_an_initial_value_that_depend_on_a_parameter_are_kept_exactly() -> None:
+    x = it.Axis("x", 0, 1, elements=8)
+    k, t = it.Axis("k", 1, 2, elements=6, kind="parameter"), it.Axis("t", 0, 1, elements=8, kind="time")
+    u = it.unknown("u", x, k, t)
+    problem = it.Problem(
+        strong=it.dt(u) - k * it.laplacian(u),
+        conditions=[u.on(x.start) == k * (1 + t), u.at(t=0) == k * exp(X), u.on(x.end) == k * exp(1) + t],
+    )
+    model = it.solve(problem, tolerance=1e-6).model
+    kk, xx, tt = k.nodes, x.nodes, t.nodes
+    np.testing.assert_allclose(model.grid(x=0.0, k=kk, t=tt), kk[:, None] * (1 + tt), atol=1e-12)
+    np.testing.assert_allclose(model.grid(x=xx, k=kk, t=0.0), kk * np.exp(xx[:, None]), atol=1e-12)
+
+
+# -------------------------------------------------------------------------------------------------------- describe
+
+
+def test_the_description_of_a_vector_problem_tells_everything() -> None:
+    problem = it.Problem(
+        strong=-it.div(stress(U)) - [1, X],
+        conditions=[U.on(X_AXIS.start) == [Y / 2, Y], U[0].on(Y_AXIS.end) == 1, U.flux(X_AXIS.end) == [2, -3 * U[1]]],
+    )
+    text = problem.describe()
+    for part in (
+        "u(c, x, y)",
+        "c: component, 2 discrete values",
+        "strong form -(1, x) - div(2*sym(grad(u)) + 2*tr(sym(grad(u)))*identity()) = 0",
+        "2*inner(sym(grad(u)), grad(v)) - 2*on(x.end, v[0]) + 3*on(x.end, u[1]*v[1]) + 2*tr(sym(grad(u)))*div(v)",
+        "4 u[0]_x v[0]_x",
+        "3 u[1] v[1] on x.end",
+        "2 v[0] on x.end",
+        "1 (x) v[1]",
+        "u = (y/2, y) on x.start",
+        "u[0] = 1 on y.end",
+        "flux of u = (2, -3*u[1]) on x.end",
+        "u[0] natural on y.start",
+        "u[1] natural on y.start, y.end",
+    ):
+        assert part in text, text
+    assert "a, b" in repr(coupled(4)[0])
+    assert "unknowns    a(x, y)" in coupled(4)[0].describe()

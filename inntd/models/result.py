@@ -72,6 +72,8 @@ class Answer(Generic[Model]):
         One entry per growth step.
     notes
         Choices that the solver made, in words.
+    fields
+        The unknowns by name, each over its own axes: of several unknowns `model` holds all as components.
     """
 
     model: Model
@@ -82,6 +84,7 @@ class Answer(Generic[Model]):
     seconds: float
     history: tuple[Step, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    fields: dict[str, Model] = field(default_factory=dict)
 
     @property
     def converged(self) -> bool:

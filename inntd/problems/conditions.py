@@ -324,8 +324,15 @@ def exact_number(value: float) -> sympy.Expr:
     return sympy.Integer(int(value)) if value.is_integer() else sympy.Float(value)
 
 
-def check_agreement(conditions: Sequence[Dirichlet]) -> None:
+def check_agreement(conditions: Sequence[Dirichlet], names: Sequence[str] = ("",)) -> None:
     """Refuse conditions with different values where their faces meet, found on sample points of the shared edges.
+
+    Parameters
+    ----------
+    conditions
+        Those of all components.
+    names
+        Of the components, for messages.
 
     Raises
     ------
@@ -339,7 +346,7 @@ def check_agreement(conditions: Sequence[Dirichlet]) -> None:
         pairs = [(a, b) for a in one.faces for b in two.faces if a.axis is not b.axis or a.side == b.side]
         chunk = max(1, _CHUNK // (_SAMPLES * len(value.axes)))
         for first in range(0, len(pairs), chunk):
-            _compare(value, other, pairs[first : first + chunk])
+            _compare(value, other, pairs[first : first + chunk], names[one.component or two.component or 0])
 
 
 def check_initial(operator: Sequence[BilinearTerm], conditions: Sequence[Dirichlet], setting: Setting) -> None:
@@ -363,7 +370,7 @@ def check_initial(operator: Sequence[BilinearTerm], conditions: Sequence[Dirichl
                 )
 
 
-def _compare(value: SeparatedFunction, other: SeparatedFunction, pairs: Sequence[tuple[Face, Face]]) -> None:
+def _compare(value: SeparatedFunction, other: SeparatedFunction, pairs: Sequence[tuple[Face, Face]], name: str) -> None:
     points = _edge_points(value.axes, pairs)
     left, right = value(points), other(points)
     # The size of the values over the whole box: on the edges sin(pi) may leave nothing but its round-off, 1e-16.
@@ -373,9 +380,10 @@ def _compare(value: SeparatedFunction, other: SeparatedFunction, pairs: Sequence
     if abs(left[worst] - right[worst]) > TOLERANCE * scale:
         a, b = pairs[worst // _SAMPLES]
         names = f"{a.axis.name}.{a.side} and {b.axis.name}.{b.side}" if a.axis is not b.axis else shown_faces([a])
-        where = ", ".join(f"{axis.name}={x:.6g}" for axis, x in zip(value.axes, points[worst], strict=True))
+        coordinates = zip(value.axes, points[worst], strict=True)
+        where = ", ".join(f"{axis.name}={x:.6g}" for axis, x in coordinates if axis.kind != "component")
         raise ValueError(
-            f"conditions contradict each other on {names}: at {shorten(where)} one demands {left[worst]:.6g}, "
+            f"conditions contradict each other on {names}: at {shorten(where)} one demands {name} = {left[worst]:.6g}, "
             f"the other {right[worst]:.6g}; values must agree where faces meet"
         )
 

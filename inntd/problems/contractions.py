@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy
 
-from inntd.problems.nodes import Dot, Identity, Inner, Symmetric, Trace, parts_of, rank_of
+from inntd.problems.nodes import Divergence, Dot, Gradient, Identity, Inner, Symmetric, Trace, parts_of, rank_of
 from inntd.problems.tensor import Tensor, matrix_of, operand, scalar_of, tensor_of, wrapped
 
 
@@ -56,8 +56,16 @@ def inner(a: Any, b: Any) -> sympy.Expr:
     known = {rank for rank in ranks if rank is not None}
     if len(known) > 1:
         raise TypeError(f"inner needs two vectors or two scalars, or two matrices, got {a!r} and {b!r}")
-    node = Dot if known == {1} else Inner
-    return sympy.Add(*(c * d * node(p, q) for c, p in parts_of(left) for d, q in parts_of(right)))
+    product = Dot if known == {1} else _inner
+    return sympy.Add(*(c * d * product(p, q) for c, p in parts_of(left) for d, q in parts_of(right)))
+
+
+def _inner(a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:
+    """Return the inner product of two matrices; with the unit matrix it is a trace, that of a gradient a divergence."""
+    if not (isinstance(a, Identity) or isinstance(b, Identity)):
+        return Inner(a, b)
+    other = b if isinstance(a, Identity) else a
+    return Divergence(other.args[0]) if isinstance(other, Gradient) else Trace(other)
 
 
 def sym(matrix: Any) -> Tensor:

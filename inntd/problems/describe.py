@@ -84,7 +84,7 @@ def _natural(problem: Problem) -> list[tuple[str, str]]:
 
 def _free_faces(problem: Problem, component: int) -> list[Face]:
     taken = {
-        (id(face.axis), face.side)
+        (face.axis.name, face.side)
         for condition in problem.conditions
         if condition.component in (None, component)
         for face in condition.faces
@@ -92,14 +92,14 @@ def _free_faces(problem: Problem, component: int) -> list[Face]:
     for flux in problem.fluxes:
         slot = problem.setting.slots[flux.unknown]
         if flux.component in (None, component - slot.first) and 0 <= component - slot.first < (slot.count or 1):
-            taken |= {(id(face.axis), face.side) for face in flux.faces}
+            taken |= {(face.axis.name, face.side) for face in flux.faces}
     terms = [term for term in problem.operator if problem.setting.trial_of(term) == component]
     return [
         face
         for position, axis in enumerate(problem.axes)
         if axis.kind == "space" and not axis.periodic and any(term.forms[position].trial for term in terms)
         for face in (axis.start, axis.end)
-        if (id(axis), face.side) not in taken
+        if (axis.name, face.side) not in taken
     ]
 
 

@@ -109,7 +109,8 @@ def flux_form(
             for k in wanted:
                 sign = _sign(face, slot.first + k, terms, setting, separator, assembler, flux)
                 v = FieldSymbol(test, component=None if flux.unknown.components is None else k)
-                parts.append(-sign * OnFace(FaceSymbol(face), _value(flux, k) * v))
+                number, value = _value(flux, k).as_coeff_Mul()
+                parts.append(-sign * number * OnFace(FaceSymbol(face), value * v))
     return sympy.Add(*parts)
 
 

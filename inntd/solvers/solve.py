@@ -19,6 +19,7 @@ from inntd.problems import Problem
 from inntd.solvers.alternating import Outcome, Plan
 from inntd.solvers.automatic import solve_automatic, solve_by_updates
 from inntd.solvers.direct import solve_direct
+from inntd.solvers.fields import fields_by_name
 from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, assemble
 
@@ -123,6 +124,7 @@ def solve(
         seconds,
         outcome.history,
         tuple(notes),
+        fields_by_name(problem, model),
     )
 
 
