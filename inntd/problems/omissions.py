@@ -74,4 +74,7 @@ def idle_indicators(axes: Sequence[Axis], expressions: Iterable[sympy.Expr]) -> 
 
 def _places(relation: Relational, start: float, end: float) -> list[float]:
     switch = relation.lhs - relation.rhs
-    return zeros(switch.xreplace(dict.fromkeys(switch.free_symbols, COORDINATE)), start, end)
+    try:
+        return zeros(switch.xreplace(dict.fromkeys(switch.free_symbols, COORDINATE)), start, end)
+    except (ArithmeticError, ValueError, TypeError, NameError, RecursionError, MemoryError):  # cannot be computed
+        return [start]

@@ -81,23 +81,23 @@ class _Component:
         return -1.0 if -min(lows) > max(highs) else 1.0
 
     def coercivity(self) -> Iterator[str]:
-        """Find coefficients of second derivatives that vanish or change sign."""
+        """Find coefficients of second derivatives that vanish or change sign; equal ones are told once."""
+        found: dict[tuple[str, str], list[str]] = {}
         for d, coefficient in self.diffusion.items():
             low, high = self.ranges[d] if self.sign > 0 else self.ranges[d][::-1]
             value, place = low
-            if value > _ZERO * max(abs(low[0]), abs(high[0])):
+            largest = max(abs(low[0]), abs(high[0]))
+            zero = abs(value) <= _ZERO * largest
+            if (value > 0 and not zero) or (zero and self._harmless(coefficient, place)):
                 continue
-            zero = abs(value) <= _ZERO * max(abs(low[0]), abs(high[0]))
-            if zero and self._harmless(coefficient, place):
-                continue
-            shown = f"{self.name}_{self.axes[d].name}"
-            what = "zero" if zero else f"{self.sign * value:g}"
+            what = f"{'zero' if zero else f'{self.sign * value:g}'}{self._at(coefficient, place)}"
+            found.setdefault((str(coefficient), what), []).append(self.axes[d].name)
+        for (name, what), names in found.items():
             need = "positive" if self.sign > 0 else "negative"
             yield (
-                f"the coefficient {coefficient} of the second derivatives of {self.name} in {self.axes[d].name} "
-                f"({shown} v_{self.axes[d].name} in the weak form) is {what}{self._at(coefficient, place)}, where "
-                f"coercivity needs it {need}, as it is elsewhere: the solution may not exist, or oscillate; mend the "
-                "coefficient or the ranges of its axes"
+                f"the coefficient {name} of the second derivatives of {self.name} in {', '.join(names)} is {what}: "
+                f"coercivity needs it {need}, as it is elsewhere; the solution may not exist, or "
+                "oscillate: mend the coefficient, or the ranges of its axes"
             )
 
     def _harmless(self, coefficient: Coefficient, place: Sequence[int]) -> bool:
