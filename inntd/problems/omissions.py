@@ -11,9 +11,9 @@ from inntd.axes import Axis
 from inntd.problems.algebra import COORDINATE
 from inntd.problems.breaks import zeros
 from inntd.problems.conditions import Dirichlet
-from inntd.problems.expand import shorten
 from inntd.problems.indicator import Indicator
 from inntd.problems.separate import BilinearTerm, LinearTerm
+from inntd.problems.text import shorten
 
 
 def check_parameters(
