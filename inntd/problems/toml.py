@@ -15,8 +15,8 @@ Examples
 >>> file.solve, len(file.problem.operator)
 ({'tolerance': 1e-08}, 2)
 
-A vector has `[unknown] components = 3`, or an axis `[axes.c] components = 3` among its own; `u[0]` is a component, and a
-condition with `component = 0` or a list as its value is about components. Several unknowns are several tables
+A vector has `[unknown] components = 3`, or an axis `[axes.c] components = 3` among its own; `u[0]` is a component, and
+a condition with `component = 0` or a list as its value is about components. Several unknowns are several tables
 `[[unknown]]` with a name each; `strong` is then a list of equations, and every condition names its `unknown`. In weak
 forms, their test functions are `v_` and the name unless `test = ...` says otherwise. Conditions with `flux = ["x.end"]`
 are those of Neumann and Robin; weak forms write `on(x.end, g*v)`:
