@@ -76,8 +76,8 @@ INNTD_INLINE T sum_lanes(const typename VectorOf<T, Bytes>::type& vector) {
   }
 }
 
-// Lanes j without the bit `Step` from a and the others from b, lane j - Step or j + Step standing for lane j where the
-// bit does not fit: the two halves of a butterfly.
+// One half of a butterfly: lane j is a's where j lacks the bit `Step`, and b's where it has it. The lower half takes
+// b's lane j - Step in its place, the upper half a's lane j + Step.
 template <class T, int Step, bool Upper, std::size_t... J>
 INNTD_INLINE Vector<T> butterfly(Vector<T> a, Vector<T> b, std::index_sequence<J...>) {
   constexpr int lanes = sizeof...(J);
