@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import sympy
 
+from inntd.axes import Axis
+
 Array = npt.NDArray[np.float64]
 #: Vectorised: k arrays (K,) to an array (K,).
 Vectorised = Callable[..., Any]
@@ -45,9 +47,11 @@ class Source(sympy.Atom):  # type: ignore[misc]
         Functions of one coordinate each, (M, k) of them, whose products add up to this one, if it is such a sum.
     note
         What it is, for messages: "a callable".
+    domain
+        Per coordinate the interval on which it is known; None where that is everywhere.
     """
 
-    __slots__ = ("breaks", "function", "joints", "modes", "name", "note", "serial", "slope", "slopes")
+    __slots__ = ("breaks", "domain", "function", "joints", "modes", "name", "note", "serial", "slope", "slopes")
 
     name: str
     function: Vectorised
@@ -56,6 +60,7 @@ class Source(sympy.Atom):  # type: ignore[misc]
     slope: Callable[[int], Source] | None
     modes: tuple[tuple[Source, ...], ...] | None
     note: str
+    domain: tuple[tuple[float, float], ...] | None
 
     def __new__(
         cls,
@@ -67,6 +72,7 @@ class Source(sympy.Atom):  # type: ignore[misc]
         slope: Callable[[int], Source] | None = None,
         modes: Sequence[Sequence[Source]] | None = None,
         note: str = "a function",
+        domain: Sequence[tuple[float, float]] | None = None,
     ) -> Source:
         self: Source = super().__new__(cls)
         self.name, self.function, self.serial, self.note = name, function, next(_serial), note
@@ -74,6 +80,7 @@ class Source(sympy.Atom):  # type: ignore[misc]
         self.joints = ((),) * len(self.breaks) if joints is None else tuple(tuple(map(float, p)) for p in joints)
         self.slope, self.slopes = slope, {}
         self.modes = None if modes is None else tuple(map(tuple, modes))
+        self.domain = None if domain is None else tuple(domain)
         return self
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -157,6 +164,21 @@ class Given(sympy.Expr):  # type: ignore[misc]
 
     def _numpycode(self, printer: Any) -> str:
         return f"{self.source.code}({', '.join(printer._print(c) for c in self.coordinates)})"
+
+
+def check_domains(expression: sympy.Basic, axes: Sequence[Axis], where: str) -> None:
+    """Refuse functions given by samples or models on axes that reach beyond where they are known."""
+    known = {axis.name: axis for axis in axes}
+    for node in sorted(expression.atoms(Given), key=str):
+        for coordinate, (start, end) in zip(node.coordinates, node.source.domain or (), strict=False):
+            axis = known.get(coordinate.name) if isinstance(coordinate, sympy.Symbol) else None
+            slack = 1e-12 * (end - start)
+            if axis is not None and (axis.domain[0] < start - slack or axis.domain[1] > end + slack):
+                raise ValueError(
+                    f"{where}: the coefficient {node} is {node.source.note} and known for {axis.name} from {start:g} "
+                    f"to {end:g}, which does not cover the axis from {axis.domain[0]:g} to {axis.domain[1]:g}; "
+                    "it is not extrapolated"
+                )
 
 
 def sources_in(expression: sympy.Basic) -> dict[str, Source]:
