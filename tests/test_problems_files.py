@@ -198,6 +198,7 @@ def test_no_text_gives_anything_but_an_expression_or_a_named_refusal(text: str) 
 
 EXAMPLE_OPTIONS = {
     "helmholtz": {"tolerance": 1e-9},
+    "measured_conductivity": {"tolerance": 1e-6},
     "parametric_heat": {"rank": 15},
     "poisson_10d": {"tolerance": 1e-9},
     "poisson_bumps": {"tolerance": 1e-9},
