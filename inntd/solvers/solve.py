@@ -22,8 +22,9 @@ from inntd.solvers.direct import solve_direct
 from inntd.solvers.fields import fields_by_name
 from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, assemble
+from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
 
-Method = Literal["auto", "alternating", "greedy", "direct"]
+Method = Literal["auto", "alternating", "greedy", "direct", "tucker"]
 Route = Callable[[DiscreteSystem, Plan, Callable[[Step], None] | None], Outcome]
 
 ROUTES: dict[str, Route] = {
@@ -31,6 +32,7 @@ ROUTES: dict[str, Route] = {
     "alternating": solve_by_updates,
     "greedy": solve_by_updates,
     "direct": solve_direct,
+    "tucker": solve_tucker,
 }
 
 # Routes that bear conditions on single components of a vector.
@@ -63,8 +65,9 @@ def solve(
     method
         ``"alternating"``: greedy growth with updates of all modes. ``"greedy"``: the paper's Algorithm 3 without
         updates, for comparison. ``"direct"``: all coefficients at once by diagonalising the axes, then the best modes;
-        for two axes, or a few short ones. ``"auto"``: alternating, and another route where it does not suit; a note
-        in the answer says why.
+        for two axes, or a few short ones. ``"tucker"``: the best combination of the functions of a few CP modes
+        (`rank` of them, default 6), updated axis by axis, for up to about six coupled axes; gives a `TuckerModel`.
+        ``"auto"``: alternating, and another route where it does not suit; a note in the answer says why.
     seed
         Of the starting values; one seed gives the same bits on one machine.
     threads
@@ -152,7 +155,8 @@ def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> 
     if rank is None and tolerance is None:
         tolerance = DEFAULT_TOLERANCE
     seed = _checks.positive_int("seed", seed, minimum=0)
-    return Plan(tolerance, rank or DEFAULT_LARGEST_RANK, updates=chosen != "greedy", seed=seed)
+    largest = DEFAULT_MODES if chosen == "tucker" else DEFAULT_LARGEST_RANK
+    return Plan(tolerance, rank or largest, updates=chosen != "greedy", seed=seed)
 
 
 def _model(system: DiscreteSystem, outcome: Outcome) -> CPModel | TuckerModel:
