@@ -11,9 +11,10 @@ from sympy.core.relational import Relational
 
 from inntd.problems.algebra import COORDINATE
 from inntd.problems.compiled import compile_function
+from inntd.problems.given import Given
 
 _SAMPLES = 2049
-_KINKS = (sympy.Abs, sympy.sign, sympy.Heaviside)
+KINKS = (sympy.Abs, sympy.sign, sympy.Heaviside)
 
 
 def breaks(function: sympy.Expr, domain: tuple[float, float]) -> tuple[float, ...]:
@@ -28,19 +29,33 @@ def breaks(function: sympy.Expr, domain: tuple[float, float]) -> tuple[float, ..
     """
     start, end = domain
     found: set[float] = set()
-    for switch in _switches(function):
+    for switch in switches(function):
         found.update(point for point in _zeros(switch, start, end) if start < point < end)
+    for node in function.atoms(Given):
+        for argument, points in zip(node.coordinates, node.source.breaks, strict=True):
+            if argument == COORDINATE:
+                found.update(point for point in points if start < point < end)
     return tuple(sorted(found))
 
 
-def _switches(function: sympy.Expr) -> Iterator[sympy.Expr]:
+def joints(function: sympy.Expr, domain: tuple[float, float]) -> tuple[float, ...]:
+    """Return the sorted points inside the domain where given functions change from one polynomial to the next."""
+    found: set[float] = set()
+    for node in function.atoms(Given):
+        for argument, points in zip(node.coordinates, node.source.joints, strict=True):
+            if argument == COORDINATE:
+                found.update(point for point in points if domain[0] < point < domain[1])
+    return tuple(sorted(found))
+
+
+def switches(function: sympy.Basic) -> Iterator[sympy.Expr]:
     """Yield the expressions at whose zeros the function switches."""
-    if not function.has(Relational, sympy.Max, sympy.Min, *_KINKS):
+    if not function.has(Relational, sympy.Max, sympy.Min, *KINKS):
         return
     for node in sympy.preorder_traversal(function):
         if isinstance(node, Relational):
             yield node.lhs - node.rhs
-        elif isinstance(node, _KINKS):
+        elif isinstance(node, KINKS):
             yield node.args[0]
         elif isinstance(node, (sympy.Max, sympy.Min)):
             for i, one in enumerate(node.args):

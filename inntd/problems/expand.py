@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sympy
 from sympy.core.function import AppliedUndef
 
 from inntd.axes import Axis
 from inntd.problems import calculus, functions
-from inntd.problems.algebra import COORDINATE, NOTHING, Algebra, Index, LinearityError, SeparationError, Terms
+from inntd.problems.algebra import (
+    COORDINATE,
+    NOTHING,
+    Algebra,
+    Index,
+    Inseparable,
+    LinearityError,
+    SeparationError,
+    Span,
+    Terms,
+)
 from inntd.problems.fields import FieldSymbol, TestFunction, Unknown
 from inntd.problems.nodes import Operator
 from inntd.problems.shapes import ShapeError, Value, combine, each, shape_of, shown_shape
+from inntd.problems.text import shorten
 
 _NO = frozenset[int]()
 _NOT_FUNCTIONS = (
@@ -214,12 +225,19 @@ class Separator(Algebra):
             f"the problem must be linear in the {role} {' and '.join(names)}, got the term {shorten(e)}{advice}"
         )
 
-    def inseparable(self, e: sympy.Expr) -> SeparationError:
+    def coupled(self, e: sympy.Expr) -> Terms:
+        """Return a factor of several axes as it is; it is separated numerically in the end."""
+        return {(None, None, frozenset([(tuple(sorted(self.scope(e).axes)), e)])): 1.0}
+
+    def factor(self, span: Span, function: sympy.Expr) -> Terms:
+        """Return a function of one axis, in COORDINATE, or of several, in their symbols, as a sum."""
+        return self.coupled(function) if isinstance(span, tuple) else self.term(span, function)
+
+    def inseparable(self, e: sympy.Expr) -> Inseparable:
         """Return the error for a factor that couples several axes."""
         names = ", ".join(self.axes[i].name for i in sorted(self.scope(e).axes))
-        return SeparationError(
-            f"the factor {shorten(e)} couples the axes {names} and does not factor by axis after expansion; "
-            "write it as a sum of products of functions of one axis each"
+        return Inseparable(
+            f"the factor {shorten(e)} couples the axes {names} and does not factor by axis after expansion"
         )
 
 
@@ -229,12 +247,3 @@ def _check_component(e: FieldSymbol, count: int | None) -> None:
     assert e.component is not None
     if e.component >= count:
         raise ShapeError(f"the component of {e.field.name} must be between 0 and {count - 1}, got {e}")
-
-
-def shorten(value: Any, length: int = 200) -> str:
-    """Return the text of an expression, cut in the middle when it is long."""
-    if isinstance(value, (sympy.Add, sympy.Mul)) and len(value.args) > length:  # printing all of it would take long
-        text = f"{value.func(*value.args[: length // 4])} … ({len(value.args)} parts)"
-    else:
-        text = str(value)
-    return text if len(text) <= length else f"{text[: length // 2]} … {text[-length // 4 :]}"

@@ -24,6 +24,9 @@ from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, assemble
 from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
 
+# Share of the tolerance that numerical separation of coefficients may take.
+SEPARATION = 0.1
+
 Method = Literal["auto", "alternating", "greedy", "direct", "tucker"]
 Route = Callable[[DiscreteSystem, Plan, Callable[[Step], None] | None], Outcome]
 
@@ -105,6 +108,8 @@ def solve(
     plan = _plan(rank, tolerance, method, seed)
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
+    if tolerance is not None:
+        problem = problem.refined(SEPARATION * tolerance)
     begin = time.perf_counter()
     with _Threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
@@ -114,6 +119,9 @@ def solve(
         outcome = ROUTES[method](system, plan, bar.show)
     model = _model(system, outcome)
     notes = list(outcome.notes)
+    if problem.separations:
+        worst = max(separation.error for separation in problem.separations)
+        notes.append(f"{len(problem.separations)} factors were separated numerically, with errors up to {worst:.1e}")
     if singular:
         model = _without_mean(model)
         notes.append("only natural or periodic boundaries: the solution is fixed by a zero mean")
