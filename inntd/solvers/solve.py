@@ -20,6 +20,7 @@ from inntd.solvers.alternating import Outcome, Plan
 from inntd.solvers.automatic import solve_automatic, solve_by_updates
 from inntd.solvers.direct import solve_direct
 from inntd.solvers.fields import fields_by_name
+from inntd.solvers.minimal_residual import solve_minimal_residual
 from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, assemble
 from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
@@ -27,7 +28,7 @@ from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
 # Share of the tolerance that numerical separation of coefficients may take.
 SEPARATION = 0.1
 
-Method = Literal["auto", "alternating", "greedy", "direct", "tucker"]
+Method = Literal["auto", "alternating", "greedy", "direct", "tucker", "minimal_residual"]
 Route = Callable[[DiscreteSystem, Plan, Callable[[Step], None] | None], Outcome]
 
 ROUTES: dict[str, Route] = {
@@ -36,6 +37,7 @@ ROUTES: dict[str, Route] = {
     "greedy": solve_by_updates,
     "direct": solve_direct,
     "tucker": solve_tucker,
+    "minimal_residual": solve_minimal_residual,
 }
 
 # Routes that bear conditions on single components of a vector.
@@ -70,7 +72,8 @@ def solve(
         updates, for comparison. ``"direct"``: all coefficients at once by diagonalising the axes, then the best modes;
         for two axes, or a few short ones. ``"tucker"``: the best combination of the functions of a few CP modes
         (`rank` of them, default 6), updated axis by axis, for up to about six coupled axes; gives a `TuckerModel`.
-        ``"auto"``: alternating, and another route where it does not suit; a note in the answer says why.
+        ``"minimal_residual"``: alternating updates that minimise the residual, for indefinite operators. ``"auto"``:
+        alternating, and another route where it does not suit; a note in the answer says why.
     seed
         Of the starting values; one seed gives the same bits on one machine.
     threads
