@@ -88,8 +88,8 @@ def _run(options: argparse.Namespace) -> int:
     from inntd.results import readable, summarise, table
     from inntd.solvers import solve
 
+    file = read_problem(options.problem)  # first: a path that is no file has no name to make a folder's from
     folder = options.output or options.problem.with_suffix("")
-    file = read_problem(options.problem)
     _refuse_existing(folder, force=options.force)
     progress = False if options.quiet or options.json else None  # None: on a terminal only
     answer = solve(file.problem, progress=progress, **_solve_options(file, options))

@@ -76,7 +76,7 @@ def read_problem(path: str | os.PathLike[str]) -> ProblemFile:
     Parameters
     ----------
     path
-        A TOML file of at most 1 MB; the format is described in the user guide.
+        A TOML file of at most 1 MB, with the tables and keys of the examples in `examples/`.
 
     Returns
     -------
