@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import sympy
 
 import inntd as it
 from inntd.problems.separate import SeparatedFunction
+from inntd.problems.toml import parse_problem, read_problem
 
 X, Y = it.Axis("x", 0, 1, elements=16), it.Axis("y", -1, 1, elements=12)
 U, V = it.unknown("u", X, Y), it.test_function()
@@ -228,3 +230,113 @@ def test_what_is_wrong_is_said(name: str) -> None:
     make, error, message = REFUSALS[name]
     with pytest.raises(error, match=message):
         make()
+
+
+FILE = """
+axes = {x = {domain = [0, 1], elements = 16}, y = {domain = [-1, 1], elements = 12}}
+problem = {weak = "u*v - k*v"}
+"""
+
+
+def written(folder: Path, tables: str, text: str = FILE) -> Path:
+    path = folder / "problem.toml"
+    path.write_text(text + tables)
+    return path
+
+
+def source_of(path: Path) -> SeparatedFunction:
+    problem = read_problem(path).problem
+    return SeparatedFunction(
+        problem.axes, tuple((term.coefficient, tuple(form.weight for form in term.forms)) for term in problem.load)
+    )
+
+
+def test_files_carry_arrays_and_models(tmp_path: Path) -> None:
+    values = np.exp(np.outer(X.nodes, Y.nodes))
+    np.save(tmp_path / "k.npy", values)
+    p = points()
+    expected = load_of(it.coefficient(values, X, Y))[1](p)
+    found = source_of(written(tmp_path, '[coefficients.k]\nfile = "k.npy"\naxes = ["x", "y"]\n'))
+    np.testing.assert_allclose(found(p), expected, rtol=1e-12)
+
+    (tmp_path / "data").mkdir()
+    at = np.array([0.0, 0.2, 1.0])
+    np.save(tmp_path / "data" / "x.npy", at)
+    (tmp_path / "data" / "k.csv").write_text("1, 2\n3, 5\n-1, 0.5\n")
+    tables = '[coefficients.k]\nfile = "data/k.csv"\naxes = ["x", "y"]\nat = ["data/x.npy", [-1, 1]]\n'
+    table = np.array([[1, 2], [3, 5], [-1, 0.5]])
+    share = (p[:, 1] + 1) / 2
+    columns = [np.interp(p[:, 0], at, column) for column in table.T]
+    np.testing.assert_allclose(source_of(written(tmp_path, tables))(p), (1 - share) * columns[0] + share * columns[1])
+
+    model = it.CPModel.from_factors([Y, X], [np.cos(Y.nodes)[:, None], np.exp(X.nodes)[:, None]])
+    model.save(tmp_path / "prior.inntd")
+    found = source_of(written(tmp_path, '[coefficients.k]\nmodel = "prior.inntd"\n'))
+    np.testing.assert_allclose(found(p), model(p[:, ::-1].copy()).numpy(), rtol=1e-12)
+    assert found.rank == 1
+
+
+def test_files_set_how_well_is_separated(tmp_path: Path) -> None:
+    text = FILE.replace("k*v", "exp(x*y)*v").replace("weak", "separation_tolerance = 1e-3, weak")
+    loose = read_problem(written(tmp_path, "", text)).problem
+    assert loose.separations[0].rank < 6
+    text = text.replace("1e-3", "1e-12, separation_rank = 4")
+    with pytest.raises(ValueError, match=r"problem.toml: weak: the factor exp\(x\*y\) .* 4 products"):
+        read_problem(written(tmp_path, "", text))
+
+
+BAD_TABLES: dict[str, tuple[str, str]] = {
+    "nothing": ("", r"\[coefficients.k\] needs either file or model, got nothing"),
+    "key": ('files = "k.npy"', r"unknown key 'files' in \[coefficients.k\]; did you mean file"),
+    "both": ('file = "k.npy"\nmodel = "m.inntd"', "needs either file or model, got file, model"),
+    "absolute": (
+        'file = "/etc/passwd"\naxes = ["x"]',
+        "must be a path relative to the problem file, got '/etc",
+    ),
+    "drive": ('file = "C:\\\\k.npy"\naxes = ["x"]', "must be a path relative to the problem file"),
+    "outside": ('file = "../k.npy"\naxes = ["x"]', "must stay inside of the folder of the problem file"),
+    "link": ('file = "link.npy"\naxes = ["x"]', "must stay inside of the folder of the problem file"),
+    "missing": ('file = "no.npy"\naxes = ["x"]', "file = 'no.npy': there is no such file"),
+    "number": ("file = 3", "file must be a path, got 3"),
+    "kind": ('file = "problem.toml"\naxes = ["x"]', "must be a .npy or a .csv file"),
+    "pickle": ('file = "pickle.npy"\naxes = ["x"]', "file = 'pickle.npy' is no array of numbers: .*Python objects"),
+    "garbage": ('file = "garbage.npy"\naxes = ["x"]', "file = 'garbage.npy' is no array of numbers"),
+    "complex": ('file = "complex.npy"\naxes = ["x"]', "must hold real numbers, got complex128"),
+    "words": ('file = "words.csv"\naxes = ["x"]', "file = 'words.csv' is no array of numbers: .*'a'"),
+    "shape": (
+        'file = "k.npy"\naxes = ["x"]',
+        "file = 'k.npy': coefficient k: samples at the nodes of x must be 17, got",
+    ),
+    "no axes": ('file = "k.npy"', "axes must name the axes of the array"),
+    "axis": ('file = "k.npy"\naxes = ["q"]', r"\[coefficients.k\] axes: no axis is called 'q'"),
+    "at": ('file = "k.npy"\naxes = ["x"]\nat = "x"', "at must be a list with one entry per axis, got 'x'"),
+    "at entry": ('file = "k.npy"\naxes = ["x"]\nat = [["a"]]', r"at\[0\] must be a number, got 'a'"),
+    "no model": ('model = "k.npy"', r"\[coefficients.k\] model = 'k.npy': "),
+    "model axes": ('model = "m.inntd"', "the model has the axes q, the file has no q; name the axes"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_what_is_wrong_with_a_file_is_said(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    np.save(tmp_path / "k.npy", np.ones(3))
+    (folder / "link.npy").symlink_to(tmp_path / "k.npy")
+    np.save(folder / "k.npy", np.ones(3))
+    np.save(folder / "pickle.npy", np.array([{}, 1], dtype=object), allow_pickle=True)
+    np.save(folder / "complex.npy", np.ones(17) + 1j)
+    (folder / "garbage.npy").write_bytes(b"no array")
+    (folder / "words.csv").write_text("a,b\n1,2\n")
+    it.CPModel.from_factors([it.Axis("q", 0, 1, elements=4)], [np.ones((5, 1))]).save(folder / "m.inntd")
+    table, message = BAD_TABLES[name]
+    with pytest.raises(ValueError, match=f"problem.toml: .*{message}"):
+        read_problem(written(folder, f"[coefficients.k]\n{table}\n"))
+
+
+def test_names_of_coefficients_must_be_free_and_texts_name_no_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "k.npy", np.ones(17))
+    for taken in ("x", "u", "sin"):
+        with pytest.raises(ValueError, match=rf"\[coefficients.{taken}\]: the name {taken} is taken"):
+            read_problem(written(tmp_path, f'[coefficients.{taken}]\nfile = "k.npy"\naxes = ["x"]\n'))
+    with pytest.raises(ValueError, match="a problem given as text has no folder"):
+        parse_problem(FILE + '[coefficients.k]\nfile = "k.npy"\naxes = ["x"]\n')

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import inntd as it
 from inntd.problems.algebra import COORDINATE, MAX_TERMS
 from inntd.problems.breaks import breaks
+from inntd.problems.indicator import Indicator
 from inntd.problems.separate import AxisFunction, PointFunction, SeparatedFunction
 
 AXES = tuple(it.Axis(name, start, stop, elements=8) for name, start, stop in (("x", 0, 1), ("y", -1, 2), ("z", 1, 3)))
@@ -137,7 +138,7 @@ def test_rank_after_expansion(expression: sympy.Expr, rank: int) -> None:
     found = separated(expression)
     assert found.rank == rank
     p = points()
-    reference = sympy.lambdify(SYMBOLS, expression.replace(it.problems.expression.Indicator, _piecewise))(*p.T)
+    reference = sympy.lambdify(SYMBOLS, expression.replace(Indicator, _piecewise))(*p.T)
     np.testing.assert_allclose(found(p), np.broadcast_to(reference, len(p)), rtol=1e-12, atol=1e-12)
 
 

@@ -30,7 +30,7 @@ def breaks(function: sympy.Expr, domain: tuple[float, float]) -> tuple[float, ..
     start, end = domain
     found: set[float] = set()
     for switch in switches(function):
-        found.update(point for point in _zeros(switch, start, end) if start < point < end)
+        found.update(point for point in zeros(switch, start, end) if start < point < end)
     for node in function.atoms(Given):
         for argument, points in zip(node.coordinates, node.source.breaks, strict=True):
             if argument == COORDINATE:
@@ -62,7 +62,8 @@ def switches(function: sympy.Basic) -> Iterator[sympy.Expr]:
                 yield from (one - other for other in node.args[:i])
 
 
-def _zeros(switch: sympy.Expr, start: float, end: float) -> list[float]:
+def zeros(switch: sympy.Expr, start: float, end: float) -> list[float]:
+    """Return where an expression in the coordinate changes its sign; of a linear one outside of the interval, too."""
     if not switch.has(COORDINATE):
         return []
     slope = switch.diff(COORDINATE)
@@ -76,7 +77,7 @@ def _sign_changes(switch: sympy.Expr, start: float, end: float) -> list[float]:
     points = np.linspace(start, end, _SAMPLES)
     with np.errstate(all="ignore"):
         values = np.broadcast_to(np.asarray(compiled(points), dtype=np.float64), points.shape)
-    zeros = [float(point) for point, value in zip(points, values, strict=True) if value == 0.0]
+    exact = [float(point) for point, value in zip(points, values, strict=True) if value == 0.0]
     accuracy = 1e-15 * max(abs(start), abs(end))
     between = np.flatnonzero(values[:-1] * values[1:] < 0)
-    return zeros + [float(brentq(compiled, points[i], points[i + 1], xtol=accuracy)) for i in between]
+    return exact + [float(brentq(compiled, points[i], points[i + 1], xtol=accuracy)) for i in between]

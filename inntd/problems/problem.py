@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sympy
 
 from inntd import _checks
+from inntd._checks import StabilityWarning
 from inntd.axes import Axis
 from inntd.problems import describe
 from inntd.problems.algebra import SeparationError, Terms, is_coupled
@@ -31,8 +33,10 @@ from inntd.problems.fields import Unknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
 from inntd.problems.nodes import Operator
 from inntd.problems.numerical import DEFAULT_RANK, DEFAULT_TOLERANCE, SMALLEST_TOLERANCE, Numerical, Separation
+from inntd.problems.omissions import check_parameters, idle_indicators
 from inntd.problems.separate import BilinearTerm, LinearTerm, PointFunction, SeparatedFunction
 from inntd.problems.setting import Setting, setting_of_strong, setting_of_weak
+from inntd.problems.stability import doubts
 from inntd.problems.tensor import scalar_of
 from inntd.problems.text import shorten
 from inntd.problems.weaken import by_parts, weak_form
@@ -98,7 +102,14 @@ class Problem:
         An argument of the wrong kind.
     ValueError
         Unknown symbols, a term that is not linear in u or v, a factor that couples axes and takes too many products,
-        contradictory or missing conditions; the message names the term and the remedy.
+        contradictory or missing conditions, a parameter that appears nowhere; the message names the term and the
+        remedy.
+
+    Warns
+    -----
+    StabilityWarning
+        Diffusion that vanishes or changes its sign, an equation that runs backward in time, boundary layers thinner
+        than the mesh, indicators that never switch: with the place and a remedy.
 
     Examples
     --------
@@ -160,6 +171,7 @@ class Problem:
         self.notes: tuple[str, ...] = ()
         if align:
             self._align()
+        self._warn()
         self.setup_seconds = time.perf_counter() - begin
 
     def _read_form(self, weak: Any, strong: Any) -> Setting:
@@ -213,6 +225,7 @@ class Problem:
         check_agreement(self.conditions, self.setting.names(), 10.0 * max(errors, default=0.0))
         check_faces(self.operator, self.load, self.conditions, self.fluxes, self.setting)
         check_initial(self.operator, self.conditions, self.setting)
+        check_parameters(self.axes, self.operator, self.load, self.conditions)
 
     def _separate_exact(self, exact: Any, separator: Separator, assembler: Assembler) -> None:
         self.exact: SeparatedFunction | None = None
@@ -233,6 +246,13 @@ class Problem:
             self.exact_function = PointFunction(self.axes, expression)
         except ValueError as error:
             raise ValueError(f"exact: {error}") from None
+
+    def _warn(self) -> None:
+        """Warn of what is allowed, but likely not meant or not stable."""
+        values = [value for condition in self.written_conditions for value in condition.values]
+        found = [*idle_indicators(self.axes, [self.weak, *values])]
+        for doubt in found + doubts(self.setting, self.axes, self.operator, self.conditions):
+            warnings.warn(doubt, StabilityWarning, stacklevel=3)
 
     def _align(self) -> None:
         """Exchange the axes for the same axes with the breaks of the functions over them."""
