@@ -7,19 +7,63 @@ whole grid. It shares the basis functions' tables with the models, and nothing e
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tensorly as tl
 import torch
 
 import inntd as it
 from inntd.models import Field
 
 Array = npt.NDArray[np.float64]
+Model = it.CPModel | it.TuckerModel
+
+
+def line(name: str) -> it.Axis:
+    """Return an axis as most are."""
+    return it.Axis(name, -1, 2, elements=9)
+
+
+AXES: dict[str, Callable[[], list[it.Axis]]] = {
+    "one": lambda: [line("x")],
+    "two": lambda: [line("x"), it.Axis("k", 1, 4, elements=7, s=2, kind="parameter", unit="W/m")],
+    "graded and periodic": lambda: [
+        it.Axis("t", 0, 0.5, elements=8, grading=2, kind="time"),
+        it.Axis("phi", 0, 6, elements=10, periodic=True),
+        it.Axis("y", nodes=[0, 0.1, 0.4, 0.5, 1.0, 1.1, 1.7, 2.0, 2.2], breaks=[1.0], s=1),
+    ],
+    "vector-valued": lambda: [
+        line("x[1]"),
+        it.Axis("x[2]", 0, 1, elements=4, basis=it.LinearBasis()),
+        it.Axis.discrete("c", 3),
+        it.Axis("k", 5, 6, elements=6, basis=it.CHiDeNNBasis(s=1, kernel="cubic")),
+    ],
+}
+
+
+def random_cp(axes: Sequence[it.Axis], rank: int = 4, seed: int = 0) -> it.CPModel:
+    """Return a fixed model with random factors."""
+    rng = np.random.default_rng(seed)
+    return it.CPModel.from_factors(axes, [rng.standard_normal((axis.size, rank)) for axis in axes])
+
+
+def random_tucker(axes: Sequence[it.Axis], rank: int | Sequence[int] | None = None, seed: int = 0) -> it.TuckerModel:
+    """Return a fixed model with random core and factors, by default of ranks 2, 3, …."""
+    rng = np.random.default_rng(seed)
+    if rank is None:
+        rank = [2 + d for d in range(len(axes))]
+    ranks = [rank] * len(axes) if isinstance(rank, int) else list(rank)
+    factors = [rng.standard_normal((axis.size, r)) for axis, r in zip(axes, ranks, strict=True)]
+    return it.TuckerModel.from_factors(axes, rng.standard_normal(ranks), factors)
+
+
+Maker = Callable[..., Model]
+FORMS: dict[str, Maker] = {"cp": random_cp, "tucker": random_tucker}
 
 
 def basis_matrix(axis: it.Axis, x: Array, order: int = 0) -> Array:
@@ -74,6 +118,14 @@ class Dense:
         for _, w in reversed(rules):
             squares = squares @ w
         return float(np.sqrt(squares))
+
+
+def dense_form(model: Model) -> Dense:
+    """Return a model's nodal values on the whole grid, put together by TensorLy."""
+    factors = [factor.detach().cpu().numpy().astype(float) for factor in model.factors]
+    if isinstance(model, it.TuckerModel):
+        return Dense(model.axes, tl.tucker_to_tensor((model.core.detach().cpu().numpy().astype(float), factors)))
+    return Dense(model.axes, tl.cp_to_tensor((np.ones(model.rank), factors)))
 
 
 class FieldConformance:

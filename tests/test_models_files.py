@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pickle
@@ -15,8 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.torch
-import tensorly as tl
 import torch
+from conformance_models import FORMS, random_tucker
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,10 @@ def axes_of_all_kinds() -> list[it.Axis]:
     ]
 
 
+def small_tucker(dtype: torch.dtype = torch.float64) -> it.TuckerModel:
+    return random_tucker(small_model().axes, [3, 2]).to(dtype)
+
+
 def small_model(dtype: torch.dtype = torch.float64) -> it.CPModel:
     rng = np.random.default_rng(1)
     axes = [it.Axis("x", 0, 1, elements=9), it.Axis("k", 1, 4, elements=7, kind="parameter")]
@@ -51,16 +56,18 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_models_come_back_to_the_bit(path: Path, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_models_come_back_to_the_bit(path: Path, form: str, dtype: torch.dtype) -> None:
     axes = axes_of_all_kinds()
-    rng = np.random.default_rng(2)
-    model = it.CPModel.from_factors(axes, [rng.standard_normal((a.size, 3)) for a in axes], dtype=dtype)
+    model = FORMS[form](axes, 3, seed=2).to(dtype)
     model.metadata = {"error_estimate": 0.1 + 0.2, "problem": "title = 'Wärme'", "provenance": {"seed": 3, "s": [1]}}
     model.save(path, metadata={"more": None})
     loaded = it.load(path)
     assert loaded.metadata == {**model.metadata, "more": None}
     assert loaded.dtype == dtype
-    for one, other in zip(loaded.factors, model.factors, strict=True):
+    assert type(loaded) is type(model)
+    assert [name for name, _ in loaded.named_parameters()] == [name for name, _ in model.named_parameters()]
+    for one, other in zip(loaded.parameters(), model.parameters(), strict=True):
         assert torch.equal(one, other)
         assert not one.requires_grad
     for axis, other_axis in zip(loaded.axes, axes, strict=True):
@@ -194,9 +201,9 @@ class TestWriting:
         assert os.listdir(path.parent) == []
 
 
-def rewritten(path: Path, change: Any) -> None:
+def rewritten(path: Path, change: Any, model: it.CPModel | it.TuckerModel | None = None) -> None:
     """Write a small model's file with header and tensors changed by `change(header, tensors)`."""
-    small_model().save(path)
+    (model or small_model()).save(path)
     with safetensors.safe_open(str(path), framework="pt") as file:
         header = json.loads(file.metadata()["inntd"])
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
@@ -224,7 +231,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "newer version": (lambda h, t: h.update(version=2), "has version 2 of the format.*use a newer inntd"),
     "no version": (lambda h, t: h.pop("version") and None, "its version is None"),
     "odd version": (lambda h, t: h.update(version="1"), "its version is '1'"),
-    "unknown kind": (lambda h, t: h.update(kind="__import__('os')"), "its kind is .*known are cp"),
+    "unknown kind": (lambda h, t: h.update(kind="__import__('os')"), "its kind is .*known are cp, tucker"),
     "kind is a list": (lambda h, t: h.update(kind=["cp"]), "is no readable model"),
     "no model": (lambda h, t: h.pop("model") and None, "lacks the model"),
     "no metadata": (lambda h, t: h.update(metadata=3), "lacks the model or the metadata"),
@@ -257,6 +264,22 @@ HOSTILE: dict[str, tuple[Any, str]] = {
 }
 
 
+HOSTILE_TUCKER: dict[str, tuple[Any, str]] = {
+    "no core": (lambda h, t: t.pop("core"), "its core is missing"),
+    "flat core": (lambda h, t: t.update(core=torch.ones(6, dtype=torch.float64)), r"core must have shape \(r_x, r_k\)"),
+    "other ranks": (lambda h, t: t.update(core=torch.ones(3, 3, dtype=torch.float64)), r"'k' must have shape \(8, 3\)"),
+    "empty core": (lambda h, t: t.update(core=torch.ones(3, 0, dtype=torch.float64)), "each at least 1"),
+    "not finite": (lambda h, t: t["core"].fill_(float("inf")), "core must be finite"),
+    "core of integers": (
+        lambda h, t: t.update(core=torch.ones(3, 2, dtype=torch.int64)),
+        "dtypes torch.float64, torch",
+    ),
+    "core of another dtype": (lambda h, t: t.update(core=torch.ones(3, 2)), "dtypes torch.float32, torch.float64"),
+    "lost factor": (lambda h, t: t.pop("factors.1"), "factor 1 is missing"),
+    "huge mesh": (set_axis(elements=10**15), "functions, its factor has 10"),
+}
+
+
 class TestHostileFiles:
     """A reader trusts nothing."""
 
@@ -272,8 +295,34 @@ class TestHostileFiles:
         with pytest.raises(ValueError, match=f"(?s)model.inntd is no readable model of inntd: .*({message})|{message}"):
             it.load(path)
 
-    def test_truncated_files(self, path: Path) -> None:
-        small_model().save(path)
+    @pytest.mark.parametrize("case", HOSTILE_TUCKER)
+    def test_changed_tucker_files(self, path: Path, case: str) -> None:
+        change, message = HOSTILE_TUCKER[case]
+
+        def apply(header: Any, tensors: Any) -> None:
+            change(header, tensors)
+
+        rewritten(path, apply, small_tucker())
+        with pytest.raises(ValueError, match=f"(?s)model.inntd is no readable model of inntd: .*{message}"):
+            it.load(path)
+
+    def test_a_cp_file_with_a_core_is_a_cp_model(self, path: Path) -> None:
+        rewritten(path, lambda header, tensors: header.update(kind="cp"), random_tucker(small_model().axes, [3, 3]))
+        assert isinstance(it.load(path), it.CPModel)
+
+    def test_more_axes_than_a_core_has_indices(self, path: Path) -> None:
+        def change(header: Any, tensors: Any) -> None:
+            first = header["model"]["axes"][0]
+            header["model"]["axes"] = [{**first, "name": f"x[{d}]"} for d in range(40)]
+            tensors.update({f"factors.{d}": torch.ones(10, 1, dtype=torch.float64) for d in range(40)})
+
+        rewritten(path, change, small_tucker())
+        with pytest.raises(ValueError, match="at most 32 axes, got 40"):
+            it.load(path)
+
+    @pytest.mark.parametrize("form", FORMS)
+    def test_truncated_files(self, path: Path, form: str) -> None:
+        FORMS[form](small_model().axes).save(path)
         content = path.read_bytes()
         for length in (0, 1, 7, 8, 9, 100, len(content) // 2, len(content) - 1):
             path.write_bytes(content[:length])
@@ -314,10 +363,9 @@ class TestHostileFiles:
             it.load(path)
         assert not (tmp_path / "harmed").exists()
 
-    @given(st.data())
-    def test_any_changed_byte_is_an_error_or_another_model(self, data: st.DataObject) -> None:
-        global _content
-        content = bytearray(_saved_bytes())
+    @given(st.data(), st.sampled_from(sorted(FORMS)))
+    def test_any_changed_byte_is_an_error_or_another_model(self, data: st.DataObject, form: str) -> None:
+        content = bytearray(_saved_bytes(form))
         for _ in range(data.draw(st.integers(1, 3))):
             content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
         path = _scratch()
@@ -326,10 +374,7 @@ class TestHostileFiles:
             found = it.load(path)
         except ValueError:
             return
-        assert isinstance(found, it.CPModel)
-
-
-_content: bytes | None = None
+        assert isinstance(found, it.CPModel | it.TuckerModel)
 
 
 def _scratch() -> Path:
@@ -338,64 +383,17 @@ def _scratch() -> Path:
     return Path(tempfile.gettempdir()) / f"inntd-test-{os.getpid()}.inntd"
 
 
-def _saved_bytes() -> bytes:
-    global _content
-    if _content is None:
-        path = _scratch()
-        small_model().save(path, overwrite=True)
-        _content = path.read_bytes()
-    return _content
+@functools.cache
+def _saved_bytes(form: str) -> bytes:
+    path = _scratch()
+    FORMS[form](small_model().axes).save(path, overwrite=True)
+    return path.read_bytes()
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_scratch_left() -> Any:
     yield
     _scratch().unlink(missing_ok=True)
-
-
-class TestTensorly:
-    """TensorLy's CPTensor holds the nodal values."""
-
-    def test_there_and_back(self) -> None:
-        model = small_model()
-        cp = model.to_tensorly()
-        assert isinstance(cp, tl.cp_tensor.CPTensor)
-        np.testing.assert_allclose(
-            tl.cp_to_tensor(cp), model.grid(x=model.axes[0].nodes, k=model.axes[1].nodes), atol=1e-13
-        )
-        back = it.CPModel.from_tensorly(model.axes, cp)
-        assert all(torch.equal(a, b) for a, b in zip(back.factors, model.factors, strict=True))
-
-    def test_weights_are_taken_in(self) -> None:
-        model = small_model()
-        _, factors = model.to_tensorly()
-        weights = np.array([2.0, -1.0, 0.5])
-        tensor = tl.cp_to_tensor((weights, factors))
-        found = it.CPModel.from_tensorly(model.axes, (weights, factors))
-        np.testing.assert_allclose(tl.cp_to_tensor(found.to_tensorly()), tensor, atol=1e-13)
-        plain = it.CPModel.from_tensorly(model.axes, (None, factors))
-        assert plain.relative_distance(model) < 1e-15
-
-    def test_a_decomposition_becomes_a_model(self) -> None:
-        x, y, z = (it.Axis(name, 0, 1, elements=10) for name in "xyz")
-        values = np.exp(-(x.nodes[:, None, None] + y.nodes[:, None] * z.nodes))
-        cp = tl.decomposition.parafac(tl.tensor(values), rank=4, random_state=0, n_iter_max=200)
-        model = it.CPModel.from_tensorly([x, y, z], cp)
-        point = np.array([[0.33, 0.71, 0.12]])
-        assert float(model(point)) == pytest.approx(np.exp(-(0.33 + 0.71 * 0.12)), rel=1e-3)
-
-    def test_copies_are_independent(self) -> None:
-        model = small_model()
-        model.to_tensorly().factors[0][:] = 0
-        assert model.norm() > 0
-
-    def test_what_does_not_fit(self) -> None:
-        model = small_model()
-        cp = model.to_tensorly()
-        with pytest.raises(ValueError, match=r"one array per axis \(1\), got 2"):
-            it.CPModel.from_tensorly(model.axes[:1], cp)
-        with pytest.raises(ValueError, match=r"weights must have shape \(3,\), got \(2,\)"):
-            it.CPModel.from_tensorly(model.axes, (np.ones(2), cp.factors))
 
 
 def test_the_reader_knows_its_own_limits() -> None:

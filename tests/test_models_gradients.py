@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
-from conformance_models import basis_matrix
+from conformance_models import Model, basis_matrix
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import functional_call, hessian, jacfwd, jacrev, jvp, vmap
 
 import inntd as it
-from inntd.models import functional
+from inntd.models import functional, tucker_functional
 
 # Forward differentiation loads a part of torch that torch itself has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -45,9 +48,48 @@ def interior_points(axes: list[it.Axis], count: int, seed: int = 0) -> torch.Ten
     return torch.tensor(np.stack(columns, 1))
 
 
-def random_factors(axes: list[it.Axis], rank: int = 2, seed: int = 1) -> list[torch.Tensor]:
-    rng = np.random.default_rng(seed)
-    return [torch.tensor(rng.standard_normal((axis.size, rank)), requires_grad=True) for axis in axes]
+@dataclass(frozen=True)
+class Form:
+    """Evaluation with all numbers of a model as arguments: a Tucker model's core is the first of them."""
+
+    shapes: Callable[[list[it.Axis]], list[tuple[int, ...]]]
+    values: Callable[..., torch.Tensor]
+    jet: Callable[..., tuple[torch.Tensor, ...]]
+    grid: Callable[..., torch.Tensor]
+    model: Callable[[list[it.Axis], Sequence[torch.Tensor]], Model]
+
+    def parameters(self, axes: list[it.Axis], seed: int = 1) -> list[torch.Tensor]:
+        rng = np.random.default_rng(seed)
+        return [torch.tensor(rng.standard_normal(shape), requires_grad=True) for shape in self.shapes(axes)]
+
+
+def tucker_shapes(axes: list[it.Axis]) -> list[tuple[int, ...]]:
+    ranks = tuple(2 + (d + 1) % 3 for d in range(len(axes)))  # 3, 4, 2: the largest neither first nor last
+    return [ranks, *((axis.size, rank) for axis, rank in zip(axes, ranks, strict=True))]
+
+
+FORMS = {
+    "cp": Form(
+        lambda axes: [(axis.size, 2) for axis in axes],
+        lambda axes, numbers, points: functional.values(axes, numbers, points),
+        lambda axes, numbers, points: functional.jet(axes, numbers, points),
+        lambda axes, numbers, vectors: functional.grid(axes, numbers, vectors),
+        it.CPModel.from_factors,
+    ),
+    "tucker": Form(
+        tucker_shapes,
+        lambda axes, numbers, points: tucker_functional.values(axes, numbers[0], numbers[1:], points),
+        lambda axes, numbers, points: tucker_functional.jet(axes, numbers[0], numbers[1:], points),
+        lambda axes, numbers, vectors: tucker_functional.grid(axes, numbers[0], numbers[1:], vectors),
+        lambda axes, numbers: it.TuckerModel.from_factors(axes, numbers[0], numbers[1:]),
+    ),
+}
+
+
+@pytest.fixture(params=FORMS)
+def form(request: pytest.FixtureRequest) -> Form:
+    """One form of models or the other."""
+    return FORMS[request.param]
 
 
 def continuous(axes: list[it.Axis], points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
@@ -57,44 +99,44 @@ def continuous(axes: list[it.Axis], points: torch.Tensor) -> tuple[torch.Tensor,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_values_have_first_and_second_derivatives(kind: str) -> None:
+def test_values_have_first_and_second_derivatives(form: Form, kind: str) -> None:
     axes = axes_of(kind)
     x, points, free = continuous(axes, interior_points(axes, 3))
 
-    def values(x: torch.Tensor, *factors: torch.Tensor) -> torch.Tensor:
+    def values(x: torch.Tensor, *numbers: torch.Tensor) -> torch.Tensor:
         full = points.clone()
         full[:, free] = x
-        return functional.values(axes, factors, full)
+        return form.values(axes, numbers, full)
 
-    inputs = (x, *random_factors(axes))
+    inputs = (x, *form.parameters(axes))
     assert gradcheck(values, inputs, **TOLERANCE)
     assert gradcheck(values, inputs, check_forward_ad=True, check_backward_ad=False, **TOLERANCE)
     assert gradgradcheck(values, inputs, **TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_jets_have_first_and_second_derivatives(kind: str) -> None:
+def test_jets_have_first_and_second_derivatives(form: Form, kind: str) -> None:
     axes = axes_of(kind)
     x, points, free = continuous(axes, interior_points(axes, 2))
 
-    def jet(x: torch.Tensor, *factors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def jet(x: torch.Tensor, *numbers: torch.Tensor) -> tuple[torch.Tensor, ...]:
         full = points.clone()
         full[:, free] = x
-        return functional.jet(axes, factors, full)
+        return form.jet(axes, numbers, full)
 
-    inputs = (x, *random_factors(axes))
+    inputs = (x, *form.parameters(axes))
     assert gradcheck(jet, inputs, atol=1e-4, rtol=1e-6)
     assert gradgradcheck(jet, inputs, atol=1e-4, rtol=1e-5)
 
 
-def test_grids_are_differentiable() -> None:
+def test_grids_are_differentiable(form: Form) -> None:
     axes = axes_of("default")
     x, y, z = (interior_points(axes, 3)[:, d].clone().requires_grad_() for d in range(3))
 
-    def grid(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, *factors: torch.Tensor) -> torch.Tensor:
-        return functional.grid(axes, factors, [x, y, z])
+    def grid(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, *numbers: torch.Tensor) -> torch.Tensor:
+        return form.grid(axes, numbers, [x, y, z])
 
-    inputs = (x, y, z, *random_factors(axes))
+    inputs = (x, y, z, *form.parameters(axes))
     assert gradcheck(grid, inputs, **TOLERANCE)
     assert gradgradcheck(grid, inputs, **TOLERANCE)
 
@@ -110,21 +152,29 @@ def test_basis_rows_of_every_order(order: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_factor_gradients_are_the_adjoint_of_evaluation(kind: str) -> None:
-    """⟨J δU, w⟩ = ⟨δU, Jᵀ w⟩, with J formed by the dense basis matrices."""
+def test_gradients_are_the_adjoint_of_evaluation(form: Form, kind: str) -> None:
+    """⟨J δ, w⟩ = ⟨δ, Jᵀ w⟩, with J formed by the dense basis matrices: the model is linear in each of its arrays."""
     axes = axes_of(kind)
-    points, factors = interior_points(axes, 50), random_factors(axes, rank=3)
-    model = it.CPModel.from_factors(axes, factors).requires_grad_()
+    points, numbers = interior_points(axes, 50), form.parameters(axes)
+    model = form.model(axes, numbers).requires_grad_()
     rng = np.random.default_rng(2)
     w = torch.tensor(rng.standard_normal(50))
-    gradients = torch.autograd.grad(model(points), list(model.factors), w)
+    gradients = torch.autograd.grad(model(points), [*model.parameters()], w)
+    arrays = {name: value.detach().numpy() for name, value in model.named_parameters()}
     rows = [basis_matrix(axis, points[:, d].numpy()) for d, axis in enumerate(axes)]
-    contracted = [row @ factor.detach().numpy() for row, factor in zip(rows, factors, strict=True)]
-    for d, gradient in enumerate(gradients):
+    for name, gradient in zip(arrays, gradients, strict=True):
         delta = rng.standard_normal(gradient.shape)
-        others = np.prod([c for e, c in enumerate(contracted) if e != d], axis=0)
-        forward = ((rows[d] @ delta) * others).sum(1) @ w.numpy()
-        assert float((gradient * torch.tensor(delta)).sum()) == pytest.approx(forward, rel=1e-12)
+        forward = dense_values(rows, {**arrays, name: delta}) @ w.numpy()
+        assert float((gradient * torch.tensor(delta)).sum()) == pytest.approx(forward, rel=1e-11)
+
+
+def dense_values(rows: list[np.ndarray], arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the values of a model of either form from dense rows of basis functions and its arrays."""
+    contracted = [row @ arrays[f"factors.{d}"] for d, row in enumerate(rows)]
+    if "core" not in arrays:
+        return np.prod(contracted, axis=0).sum(1)
+    letters = "abc"[: len(rows)]
+    return np.einsum(f"{letters},{','.join('k' + letter for letter in letters)}->k", arrays["core"], *contracted)
 
 
 def test_zero_factors_have_gradients() -> None:
@@ -145,15 +195,15 @@ class TestTransformations:
     """torch.func and forward differentiation see through a model, fixed or trainable."""
 
     @pytest.fixture(params=[False, True], ids=["fixed", "trainable"])
-    def model(self, request: pytest.FixtureRequest) -> it.CPModel:
+    def model(self, form: Form, request: pytest.FixtureRequest) -> Model:
         axes = axes_of("default")
-        return it.CPModel.from_factors(axes, random_factors(axes)).requires_grad_(request.param)
+        return form.model(axes, form.parameters(axes)).requires_grad_(request.param)
 
     @pytest.fixture
-    def points(self, model: it.CPModel) -> torch.Tensor:
+    def points(self, model: Model) -> torch.Tensor:
         return interior_points(list(model.axes), 6)
 
-    def test_jacobians_and_hessians_are_jets(self, model: it.CPModel, points: torch.Tensor) -> None:
+    def test_jacobians_and_hessians_are_jets(self, model: Model, points: torch.Tensor) -> None:
         def u(x: torch.Tensor) -> torch.Tensor:
             return model(x[None])[0]
 
@@ -164,7 +214,7 @@ class TestTransformations:
         np.testing.assert_allclose(torch.diagonal(found, dim1=1, dim2=2), second, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(found, found.transpose(1, 2), atol=1e-10)
 
-    def test_hessian_vector_products(self, model: it.CPModel, points: torch.Tensor) -> None:
+    def test_hessian_vector_products(self, model: Model, points: torch.Tensor) -> None:
         v = torch.tensor(np.random.default_rng(3).standard_normal(points.shape))
         reverse = torch.autograd.functional.hvp(lambda x: model(x).sum(), points, v)[1]
         forward = jvp(lambda x: torch.func.grad(lambda y: model(y).sum())(x), (points,), (v,))[1]
@@ -173,18 +223,18 @@ class TestTransformations:
         np.testing.assert_allclose(reverse.detach(), expected.detach(), atol=1e-10)
         np.testing.assert_allclose(forward.detach(), expected.detach(), atol=1e-10)
 
-    def test_forward_differentiation(self, model: it.CPModel, points: torch.Tensor) -> None:
+    def test_forward_differentiation(self, model: Model, points: torch.Tensor) -> None:
         tangent = torch.ones_like(points)
         with forward_ad.dual_level():
             found = forward_ad.unpack_dual(model(forward_ad.make_dual(points, tangent))).tangent
         np.testing.assert_allclose(found.detach(), model.jet(points)[1].detach().sum(1), rtol=1e-10)
 
-    def test_factors_as_arguments(self, model: it.CPModel, points: torch.Tensor) -> None:
+    def test_factors_as_arguments(self, model: Model, points: torch.Tensor) -> None:
         doubled = {name: 2 * value.detach() for name, value in model.named_parameters()}
         found = functional_call(model, doubled, (points,))
-        np.testing.assert_allclose(found, 8 * model(points).detach(), rtol=1e-12)
+        np.testing.assert_allclose(found, 2 ** len(doubled) * model(points).detach(), rtol=1e-12)
 
-    def test_points_outside_are_seen_below_a_transformation(self, model: it.CPModel) -> None:
+    def test_points_outside_are_seen_below_a_transformation(self, model: Model) -> None:
         outside = torch.full((3, 3), 5.0, dtype=torch.float64)
         with pytest.raises(ValueError, match="axis 'x', got 3 outside of 3"):
             vmap(lambda x: model(x[None])[0])(outside)
@@ -192,9 +242,9 @@ class TestTransformations:
         np.testing.assert_allclose(found.detach(), model(torch.full_like(outside, 2.0)).detach(), rtol=1e-12)
 
 
-def test_clamped_points_have_no_derivative_outside() -> None:
+def test_clamped_points_have_no_derivative_outside(form: Form) -> None:
     axes = axes_of("default")
-    model = it.CPModel.from_factors(axes, random_factors(axes))
+    model = form.model(axes, form.parameters(axes))
     points = torch.tensor([[2.5, 0.3, 0.4]], dtype=torch.float64, requires_grad=True)
     model(points, extrapolate="clamp").sum().backward()
     assert points.grad is not None
@@ -211,13 +261,13 @@ def test_second_derivatives_jump_at_nodes_to_the_right_limit() -> None:
     assert abs(at - left) > 1e-3 * abs(at)
 
 
-def test_single_precision_follows_double() -> None:
+def test_single_precision_follows_double(form: Form) -> None:
     axes = axes_of("default")
-    model = it.CPModel.from_factors(axes, random_factors(axes)).requires_grad_()
+    model = form.model(axes, form.parameters(axes)).requires_grad_()
     points = interior_points(axes, 20)
-    expected = torch.autograd.grad(model(points).sum(), list(model.factors))
+    expected = torch.autograd.grad(model(points).sum(), list(model.parameters()))
     model = model.to(torch.float32)
-    found = torch.autograd.grad(model(points.float()).sum(), list(model.factors))
+    found = torch.autograd.grad(model(points.float()).sum(), list(model.parameters()))
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == torch.float32
         np.testing.assert_allclose(one, other, atol=1e-5 * float(other.abs().max()))

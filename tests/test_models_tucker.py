@@ -6,92 +6,23 @@ import math
 
 import numpy as np
 import pytest
-import tensorly as tl
 import torch
-from conformance_models import Array, Dense, FieldConformance
+from conformance_models import AXES, Dense, dense_form, line, random_cp
+from conformance_models import random_tucker as random_model
 from hypothesis import given
 from hypothesis import strategies as st
-from test_models_cp import AXES, line
-from test_models_cp import random_model as random_cp
 
 import inntd as it
 
 
-def random_model(axes: list[it.Axis], ranks: list[int] | None = None, seed: int = 0) -> it.TuckerModel:
-    rng = np.random.default_rng(seed)
-    ranks = ranks or [2 + d for d in range(len(axes))]
-    factors = [rng.standard_normal((axis.size, rank)) for axis, rank in zip(axes, ranks, strict=True)]
-    return it.TuckerModel.from_factors(axes, rng.standard_normal(ranks), factors)
-
-
-def dense_form(model: it.TuckerModel) -> Dense:
-    core, *factors = (part.detach().numpy().astype(float) for part in (model.core, *model.factors))
-    return Dense(model.axes, tl.tucker_to_tensor((core, factors)))
-
-
-@pytest.mark.parametrize("case", AXES)
-class TestFixedModels(FieldConformance):
-    """Models as they come from a solver, evaluated by the core."""
-
-    @pytest.fixture
-    def field(self, case: str) -> it.TuckerModel:
-        return random_model(AXES[case]())
-
-    @pytest.fixture
-    def dense(self, field: it.TuckerModel) -> Dense:
-        return dense_form(field)
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("case", AXES)
-class TestTrainableModels(FieldConformance):
-    """Models as they are trained, evaluated by torch, with a graph."""
-
-    @pytest.fixture
-    def field(self, case: str) -> it.TuckerModel:
-        return random_model(AXES[case]()).requires_grad_()
-
-    @pytest.fixture
-    def dense(self, field: it.TuckerModel) -> Dense:
-        return dense_form(field)
-
-    def close(self, found: object, expected: object) -> None:
-        super().close(*(x.detach() if isinstance(x, torch.Tensor) else x for x in (found, expected)))
-
-    def test_jet(self, field: it.TuckerModel, dense: Dense, points: Array) -> None:
-        expected = it.TuckerModel.from_factors(field.axes, field.core, list(field.factors)).jet(points)
-        for found, other in zip(field.jet(points), expected, strict=True):
-            assert found.requires_grad
-            np.testing.assert_allclose(found.detach(), other, rtol=1e-9, atol=1e-9 * float(other.abs().max()))
-
-
-class TestFloat32(FieldConformance):
-    """Models of single precision."""
-
-    rtol = 3e-6
-
-    @pytest.fixture
-    def field(self) -> it.TuckerModel:
-        return random_model(AXES["graded and periodic"]()).to(torch.float32)
-
-    @pytest.fixture
-    def dense(self, field: it.TuckerModel) -> Dense:
-        return dense_form(field)
-
-    def test_points_of_wrong_shape_or_type_are_refused(self, field: it.TuckerModel, points: Array) -> None:
-        with pytest.raises(TypeError, match=r"dtype torch\.float32, got torch\.float64"):
-            field(torch.tensor(points))
-
-
-@given(st.lists(st.tuples(st.integers(2, 6), st.integers(1, 4)), min_size=1, max_size=4), st.integers(0, 2**31))
+@given(st.lists(st.tuples(st.integers(2, 6), st.integers(1, 4)), min_size=1, max_size=3), st.integers(0, 2**31))
 def test_norms_and_distances_are_those_of_the_dense_form(shape: list[tuple[int, int]], seed: int) -> None:
     rng = np.random.default_rng(seed)
     axes = [it.Axis(f"x[{i}]", nodes=np.cumsum(rng.uniform(0.1, 1.0, n + 1))) for i, (n, _) in enumerate(shape)]
     u = random_model(axes, [rank for _, rank in shape], seed)
     v = random_model(axes, [1 + (rank + seed) % 3 for _, rank in shape], seed + 1)
     w = random_cp(axes, 3, seed)
-    factors = [factor.numpy() for factor in w.factors]
-    dense = {u: dense_form(u), v: dense_form(v), w: Dense(axes, tl.cp_to_tensor((np.ones(3), factors)))}
+    dense = {model: dense_form(model) for model in (u, v, w)}
     for one, other in ((u, v), (v, u), (u, w), (w, u)):
         size = dense[one].norm() + dense[other].norm()
         difference = Dense(axes, dense[one].nodal - dense[other].nodal)
@@ -135,3 +66,124 @@ def test_new_models_are_trainable_and_about_one() -> None:
     assert values.requires_grad
     assert bool((values.detach().abs() > 0.01).all() and (values.detach().abs() < 100).all())
     assert it.TuckerModel([line("x"), line("y")], 3).rank == (3, 3)
+
+
+class TestConstruction:
+    """What makes a model, and what does not."""
+
+    def test_everything_is_copied(self) -> None:
+        axes = [line("x"), line("y")]
+        core, factors = np.ones((1, 2)), [np.ones((10, 1)), np.ones((10, 2))]
+        model = it.TuckerModel.from_factors(axes, core, factors)
+        for array in (core, *factors):
+            array[:] = 7
+        assert model.at(x=0.5, y=0.5) == pytest.approx(2.0)
+
+    def test_dtype_follows_what_is_given(self) -> None:
+        axes = [line("x"), line("y")]
+        core, factors = np.ones((1, 2)), [np.ones((10, 1), dtype=np.float32), np.ones((10, 2), dtype=np.float32)]
+        assert it.TuckerModel.from_factors(axes, core, factors).dtype == torch.float64
+        assert it.TuckerModel.from_factors(axes, core.astype(np.float32), factors).dtype == torch.float32
+        assert it.TuckerModel.from_factors(axes, [[1, 2]], factors, dtype=torch.float32).core.dtype == torch.float32
+
+    def test_what_does_not_fit(self) -> None:
+        axes = [line("x"), it.Axis("y", 0, 1, elements=4)]
+        good = [np.ones((10, 2)), np.ones((5, 3))]
+        core = np.ones((2, 3))
+        bad: list[tuple[object, object, type[Exception], str]] = [
+            (
+                np.ones((2, 3, 1)),
+                good,
+                ValueError,
+                r"core must have shape \(r_x, r_y\), each at least 1, got \(2, 3, 1\)",
+            ),
+            (np.ones((3, 3)), good, ValueError, r"factor of axis 'x' must have shape \(10, 3\), got \(10, 2\)"),
+            (core, good[:1], ValueError, r"one array per axis \(2\), got 1"),
+            (core, [good[0], np.ones((6, 3))], ValueError, r"axis 'y' must have shape \(5, 3\)"),
+            (core * np.nan, good, ValueError, "core must be finite"),
+            (core * 1j, good, TypeError, "core must be real"),
+            (core, [good[0], good[1] * np.inf], ValueError, "axis 'y' must be finite"),
+        ]
+        for wrong, factors, error, message in bad:
+            with pytest.raises(error, match=message):
+                it.TuckerModel.from_factors(axes, wrong, factors)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"core must have shape \(2, 2\), got \(2, 3\)"):
+            it.TuckerModel(axes, 2, core=core, factors=good)
+        with pytest.raises(ValueError, match="core and factors must be given together"):
+            it.TuckerModel(axes, [2, 3], core=core)
+        with pytest.raises(ValueError, match=r"rank must be one integer, or one per axis \(2\), got 3"):
+            it.TuckerModel(axes, [2, 3, 4])
+        with pytest.raises(TypeError, match=r"rank of axis 'y' must be a positive integer, got 2\.5"):
+            it.TuckerModel(axes, [2, 2.5])  # type: ignore[list-item]
+        with pytest.raises(TypeError, match=r"torch.float32 or torch.float64, got torch.float16"):
+            it.TuckerModel(axes, 2, dtype=torch.float16)
+
+    def test_cores_that_do_not_fit_are_refused_with_their_size(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        axes = [it.Axis(f"x[{d}]", 0, 1, elements=8) for d in range(12)]
+        with pytest.raises(MemoryError, match=r"core of 10 x .* numbers needs 1\.6e\+04 GB.*lower ranks, or a CPModel"):
+            it.TuckerModel(axes, 10)
+        u = random_model(axes, 1) + random_model(axes, 2)
+        assert u.rank == (3,) * 12
+        monkeypatch.setattr("inntd.models.memory.available_bytes", lambda: 10**9)
+        with pytest.raises(MemoryError, match=r"the sum with a core of 6 x .* needs 34\.8 GB.*by distance"):
+            u + u
+        many = [it.Axis(f"x[{d}]", 0, 1, elements=8) for d in range(33)]
+        with pytest.raises(ValueError, match="at most 32 axes, got 33: use a CPModel"):
+            it.TuckerModel(many, 1)
+
+
+@pytest.mark.parametrize("size", [1e12, 1e-12])
+def test_thirty_two_axes_neither_overflow_nor_vanish(size: float) -> None:
+    axes = [it.Axis(f"x[{d}]", 0, 1, elements=8) for d in range(32)]
+    factors = [np.full((9, 1), size if d < 16 else 1 / size) for d in range(32)]
+    u = it.TuckerModel.from_factors(axes, np.full([1] * 32, 2.0), factors)
+    assert u.mean() == pytest.approx(2.0)
+    assert u.norm() == pytest.approx(2.0)
+    rest = u.at({axis.name: 0.5 for axis in axes[:16]})
+    assert rest.norm() == pytest.approx(2.0)
+    assert float(rest(np.full((1, 16), 0.3))) == pytest.approx(2.0)
+    assert rest.mean() == pytest.approx(2.0)
+    assert u.round(tolerance=1e-9).relative_distance(u) < 1e-14
+    assert u.to_cp().relative_distance(u) < 1e-14
+    assert u.to_cp().to_tucker().relative_distance(u) < 1e-13
+
+
+class Wave:
+    """An exact solution, sin(π x / 2) y + 2 x, as separated functions come from problems."""
+
+    def __init__(self, x: it.Axis, y: it.Axis) -> None:
+        self.axes = (x, y)
+        self.terms = ((1.0, (lambda t: np.sin(0.5 * np.pi * t), lambda t: t)), (2.0, (lambda t: t, None)))
+
+
+def test_errors_are_those_of_the_same_cp_model() -> None:
+    x, y = it.Axis("x", 0, 1, elements=6, s=1), it.Axis("y", 0, 2, elements=5, s=1)
+    columns = [np.stack([np.sin(0.5 * np.pi * x.nodes), x.nodes], 1), np.stack([y.nodes, np.ones(6)], 1)]
+    u = it.TuckerModel.from_factors([x, y], np.diag([1.0, 2.0]), columns)
+    cp = it.CPModel.from_factors([x, y], [columns[0] * [1.0, 2.0], columns[1]])
+    exact = Wave(x, y)
+    assert u.error(exact) == pytest.approx(cp.error(exact), rel=1e-9)
+    assert 1e-6 < u.error(exact) < 1e-3
+    assert u.error(cp) < 1e-15
+    fine = it.Axis("x", 0, 1, elements=40)
+    v = it.TuckerModel.from_factors(
+        [fine, y], np.diag([1.0, 2.0]), [np.stack([np.sin(0.5 * np.pi * fine.nodes), fine.nodes], 1), columns[1]]
+    )
+    assert v.error(exact) < 1e-12, "of degree 7 on 40 elements, and exact along y"
+    assert u.relative_distance(v) == pytest.approx(u.error(exact), rel=1e-6), "meshes may differ"
+    for size in (1e-200, 1e200):
+        assert (u * size).relative_distance(v * size) == pytest.approx(u.error(exact), rel=1e-6)
+
+
+def test_comparison_is_refused_for_other_axes() -> None:
+    u = random_model([line("x"), line("y")])
+    with pytest.raises(TypeError, match="other must be a CPModel or a TuckerModel, got float"):
+        u.distance(1.0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="same axes in the same order"):
+        u.inner(u.at(x=0))
+    with pytest.raises(ValueError, match="same mesh and basis on axis 'y' to be added"):
+        u + random_cp([line("x"), it.Axis("y", -1, 2, elements=5)])
+    with pytest.raises(ValueError, match="other must not vanish"):
+        u.relative_distance(0 * u)
+    with pytest.raises(TypeError):
+        u * u

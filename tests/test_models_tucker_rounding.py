@@ -6,12 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
-from conformance_models import Array
+from conformance_models import Array, dense_form
+from conformance_models import random_tucker as random_model
 from hypothesis import given
 from hypothesis import strategies as st
 from test_models_rounding import random_model as random_cp
 from test_models_rounding import space_axes
-from test_models_tucker import dense_form, random_model
 
 import inntd as it
 from inntd.axes import assembly

@@ -42,9 +42,9 @@ void evaluate(benchmark::State& state, const Case& which, bool jet) {
   std::vector<T> values(count), gradient(jet ? count * dimension : 0), second(gradient.size());
   const auto run = [&] {
     if (jet) {
-      tucker_jet(model.view(), x.data(), count, values.data(), gradient.data(), second.data(), threads);
+      model.evaluate_jet(x.data(), count, values.data(), gradient.data(), second.data(), threads);
     } else {
-      tucker_values(model.view(), x.data(), count, values.data(), threads);
+      model.evaluate(x.data(), count, values.data(), threads);
     }
   };
   run();

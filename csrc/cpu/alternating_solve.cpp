@@ -234,31 +234,32 @@ bool Alternating::solve_two_banded(int axis, int active) {
 }
 
 // Fills band storage (n active, width), the diagonal at place `block` of each row, with the unknowns ordered node by
-// node. Values that a condition fixes get the equation x = 0.
-void Alternating::fill_block_banded(int axis, int begin, int active, int width, double* system) const {
+// node. The blocks sum_j A_j[i, k] H_j of a few nodes at a time are one matrix product. Values that a condition fixes
+// get the equation x = 0.
+void Alternating::fill_block_banded(int axis, int begin, int active, int width, double* system) {
   const AxisSystem& a = system_.axes[axis];
-  const int b = a.half_bandwidth, block = (b + 1) * active - 1;
+  const int b = a.half_bandwidth, diagonals = 2 * b + 1, block = (b + 1) * active - 1, count = used(axis);
   const std::size_t square = static_cast<std::size_t>(active) * active;
   std::fill_n(system, a.n * active * width, 0.0);
+  pencil_work_.resize(diagonals * (square + count));
+  double* entries = pencil_work_.data();
+  double* blocks = entries + diagonals * count;
   const auto fixed = [&](std::int64_t i, int p) {
     return a.fixed != nullptr && a.fixed[i * a.classes + classes_[begin + p]] != 0;
   };
   for (std::int64_t i = 0; i < a.n; ++i) {
+    for (int k = 0; k < diagonals; ++k) {
+      for (int j = 0; j < count; ++j) entries[k * count + j] = a.matrices[j][i * diagonals + k];
+    }
+    std::fill_n(blocks, diagonals * square, 0.0);
+    dense().multiply_add(diagonals, count, static_cast<int>(square), entries, matrix_work_.data(), nullptr, 1.0,
+                         blocks);
     for (std::int64_t k = std::max<std::int64_t>(0, i - b); k <= std::min<std::int64_t>(a.n - 1, i + b); ++k) {
-      for (int j = 0; j < used(axis); ++j) {
-        const double value =
-            a.diagonal ? (i == k ? a.matrices[j][i] : 0.0) : a.matrices[j][i * (2 * b + 1) + b + k - i];
-        if (value == 0.0) continue;
-        const double* h = matrix_work_.data() + j * square;
-        for (int p = 0; p < active; ++p) {
-          double* row = system + (i * active + p) * width + block - (i * active + p) + k * active;
-          for (int q = 0; q < active; ++q) row[q] += value * h[p * active + q];
-        }
-      }
-      if (a.fixed == nullptr) continue;
+      const double* h = blocks + (b + k - i) * square;
       for (int p = 0; p < active; ++p) {
         double* row = system + (i * active + p) * width + block - (i * active + p) + k * active;
-        for (int q = 0; q < active; ++q) {
+        std::copy_n(h + p * active, active, row);
+        for (int q = 0; a.fixed != nullptr && q < active; ++q) {
           if (fixed(i, p) || fixed(k, q)) row[q] = i == k && p == q ? 1.0 : 0.0;
         }
       }

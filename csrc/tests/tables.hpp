@@ -65,6 +65,16 @@ inline Axis make_axis(int elements, int s, bool periodic = false, double grading
   return axis;
 }
 
+// Points inside [0, 1), (count, dimension).
+template <class T>
+std::vector<T> random_points(std::int64_t count, std::int64_t dimension) {
+  std::mt19937 random(2);
+  std::uniform_real_distribution<double> draw(0.0, 1.0);
+  std::vector<T> x(static_cast<std::size_t>(count * dimension));
+  for (T& value : x) value = std::min(static_cast<T>(draw(random)), std::nextafter(T(1), T(0)));
+  return x;
+}
+
 // A CP model on some axes, with random factors.
 template <class T>
 struct Model {
@@ -90,14 +100,14 @@ struct Model {
 
   std::int64_t dimension() const { return static_cast<std::int64_t>(axes.size()); }
   CpView<T> view() const { return {tables.data(), pointers.data(), dimension(), modes}; }
-
-  std::vector<T> points(std::int64_t count, unsigned seed = 2) const {
-    std::mt19937 random(seed);
-    std::uniform_real_distribution<double> draw(0.0, 1.0);
-    std::vector<T> x(static_cast<std::size_t>(count * dimension()));
-    for (T& value : x) value = std::min(static_cast<T>(draw(random)), std::nextafter(T(1), T(0)));
-    return x;
+  void evaluate(const T* x, std::int64_t count, T* out, int threads) const {
+    cp_values(view(), x, count, out, threads);
   }
+  void evaluate_jet(const T* x, std::int64_t count, T* out, T* gradient, T* second, int threads) const {
+    cp_jet(view(), x, count, out, gradient, second, threads);
+  }
+
+  std::vector<T> points(std::int64_t count) const { return random_points<T>(count, dimension()); }
 
   // The order-th derivative of axis d's function of one mode at x: a plain sum in double, by powers of xi.
   double axis_function(std::int64_t d, double x, std::int64_t mode, int order) const {

@@ -1,36 +1,9 @@
 #include <doctest/doctest.h>
 
-#include <limits>
-
-#include "tables.hpp"
+#include "compare.hpp"
 
 namespace inntd::testing {
 namespace {
-
-template <class T>
-void compare(const Model<T>& model, std::int64_t count) {
-  const std::int64_t dimension = model.dimension();
-  const auto x = model.points(count);
-  std::vector<T> values(count), again(count), gradient(count * dimension), second(count * dimension);
-  cp_values(model.view(), x.data(), count, values.data(), 1);
-  cp_jet(model.view(), x.data(), count, again.data(), gradient.data(), second.data(), 1);
-  // Derivatives of polynomials of degree 2 s + 1 in xi amplify round-off by the square of the degree each.
-  const double tolerance = 3000 * static_cast<double>(std::numeric_limits<T>::epsilon());
-  for (std::int64_t i = 0; i < count; i += 1 + count / 40) {
-    double scale;
-    const T* point = x.data() + i * dimension;
-    const double value = model.value(point, -1, 0, &scale);
-    CHECK(std::abs(values[i] - value) <= tolerance * (scale + 1e-3));
-    CHECK(std::abs(again[i] - value) <= tolerance * (scale + 1e-3));
-    for (std::int64_t d = 0; d < dimension; ++d) {
-      const double step = 1.0 / static_cast<double>(model.axes[d].stencil.first.size());
-      const double slope = model.value(point, d, 1, &scale);
-      CHECK(std::abs(gradient[i * dimension + d] - slope) <= tolerance * (scale + 1 / step));
-      const double bend = model.value(point, d, 2, &scale);
-      CHECK(std::abs(second[i * dimension + d] - bend) <= tolerance * (scale + 1 / (step * step)));
-    }
-  }
-}
 
 // Modes below, at and above whole cache lines and groups of vectors.
 TEST_CASE_TEMPLATE("evaluation agrees with plain sums", T, float, double) {
@@ -43,7 +16,7 @@ TEST_CASE_TEMPLATE("evaluation agrees with plain sums", T, float, double) {
         CAPTURE(isa);
         CAPTURE(modes);
         CAPTURE(count);
-        compare(model, count);
+        compare<T>(model, count);
       }
     }
   }
@@ -55,27 +28,13 @@ TEST_CASE_TEMPLATE("cubic kernels agree with plain sums", T, float, double) {
   REQUIRE(axes[0].stencil.degree + 1 < axes[0].stencil.width);
   for (const std::string& isa : available_isas()) {
     const WithIsa chosen(isa);
-    compare(Model<T>(axes, 20), 5000);
+    compare<T>(Model<T>(axes, 20), 5000);
   }
 }
 
 TEST_CASE("threads do not change a bit") {
   const Model<float> model({make_axis(12, 3), make_axis(30, 0, true), make_axis(8, 1)}, 19);
-  const std::int64_t count = 3001, dimension = 3;
-  const auto x = model.points(count);
-  std::vector<float> values[2], gradient[2], second[2];
-  for (const std::string& isa : available_isas()) {
-    const WithIsa chosen(isa);
-    for (int run = 0; run < 2; ++run) {
-      values[run].assign(count, 0);
-      gradient[run].assign(count * dimension, 0);
-      second[run].assign(count * dimension, 0);
-      cp_jet(model.view(), x.data(), count, values[run].data(), gradient[run].data(), second[run].data(), 1 + 2 * run);
-    }
-    CHECK(values[0] == values[1]);
-    CHECK(gradient[0] == gradient[1]);
-    CHECK(second[0] == second[1]);
-  }
+  compare_threads(model, 3001);
 }
 
 TEST_CASE("factors need no alignment, outputs are not overrun") {

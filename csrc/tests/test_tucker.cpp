@@ -1,35 +1,10 @@
 #include <doctest/doctest.h>
 
-#include <limits>
-
+#include "compare.hpp"
 #include "tucker.hpp"
 
 namespace inntd::testing {
 namespace {
-
-template <class T>
-void compare(const TuckerModel<T>& model, std::int64_t count) {
-  const std::int64_t dimension = model.dimension();
-  const auto x = model.points(count);
-  std::vector<T> values(count), again(count), gradient(count * dimension), second(count * dimension);
-  tucker_values(model.view(), x.data(), count, values.data(), 1);
-  tucker_jet(model.view(), x.data(), count, again.data(), gradient.data(), second.data(), 1);
-  const double tolerance = 3000 * static_cast<double>(std::numeric_limits<T>::epsilon());
-  for (std::int64_t i = 0; i < count; i += 1 + count / 20) {
-    double scale;
-    const T* point = x.data() + i * dimension;
-    const double value = model.value(point, -1, 0, &scale);
-    CHECK(std::abs(values[i] - value) <= tolerance * (scale + 1e-3));
-    CHECK(std::abs(again[i] - value) <= tolerance * (scale + 1e-3));
-    for (std::int64_t d = 0; d < dimension; ++d) {
-      const double step = 1.0 / static_cast<double>(model.tables[d].pieces);
-      const double slope = model.value(point, d, 1, &scale);
-      CHECK(std::abs(gradient[i * dimension + d] - slope) <= tolerance * (scale + 1 / step));
-      const double bend = model.value(point, d, 2, &scale);
-      CHECK(std::abs(second[i * dimension + d] - bend) <= tolerance * (scale + 1 / (step * step)));
-    }
-  }
-}
 
 // Ranks below, at and above vectors, groups of rows, and what one group of axes holds.
 TEST_CASE_TEMPLATE("Tucker evaluation agrees with plain sums", T, float, double) {
@@ -58,7 +33,7 @@ TEST_CASE_TEMPLATE("Tucker evaluation agrees with plain sums", T, float, double)
         CAPTURE(isa);
         CAPTURE(ranks.size());
         CAPTURE(count);
-        compare(model, count);
+        compare<T>(model, count);
       }
     }
   }
@@ -69,7 +44,7 @@ TEST_CASE_TEMPLATE("Tucker evaluation of few points on long axes", T, float, dou
   const TuckerModel<T> model({make_axis(900, 3), make_axis(8, 2), make_axis(700, 1, true)}, {5, 6, 3});
   for (const std::string& isa : available_isas()) {
     const WithIsa chosen(isa);
-    for (const std::int64_t count : {1, 3}) compare(model, count);
+    for (const std::int64_t count : {1, 3}) compare<T>(model, count);
   }
 }
 
@@ -89,22 +64,7 @@ TEST_CASE_TEMPLATE("Tucker points do not see each other", T, float, double) {
 
 TEST_CASE("Tucker: threads do not change a bit") {
   const TuckerModel<float> model({make_axis(12, 3), make_axis(30, 0, true), make_axis(8, 1)}, {19, 4, 10});
-  const std::int64_t count = 3001, dimension = 3;
-  const auto x = model.points(count);
-  std::vector<float> values[2], gradient[2], second[2];
-  for (const std::string& isa : available_isas()) {
-    const WithIsa chosen(isa);
-    for (int run = 0; run < 2; ++run) {
-      values[run].assign(count, 0);
-      gradient[run].assign(count * dimension, 0);
-      second[run].assign(count * dimension, 0);
-      tucker_jet(model.view(), x.data(), count, values[run].data(), gradient[run].data(), second[run].data(),
-                 1 + 2 * run);
-    }
-    CHECK(values[0] == values[1]);
-    CHECK(gradient[0] == gradient[1]);
-    CHECK(second[0] == second[1]);
-  }
+  compare_threads(model, 3001);
 }
 
 TEST_CASE("Tucker: nothing needs alignment, outputs are not overrun, no points are no work") {

@@ -32,12 +32,12 @@ struct TuckerModel {
   std::int64_t dimension() const { return static_cast<std::int64_t>(ranks.size()); }
   TuckerView<T> view() const { return {tables.data(), factors.data(), ranks.data(), core.data(), dimension()}; }
 
-  std::vector<T> points(std::int64_t count) const {
-    std::mt19937 random(2);
-    std::uniform_real_distribution<double> draw(0.0, 1.0);
-    std::vector<T> x(static_cast<std::size_t>(count * dimension()));
-    for (T& value : x) value = std::min(static_cast<T>(draw(random)), std::nextafter(T(1), T(0)));
-    return x;
+  std::vector<T> points(std::int64_t count) const { return random_points<T>(count, dimension()); }
+  void evaluate(const T* x, std::int64_t count, T* out, int threads) const {
+    tucker_values(view(), x, count, out, threads);
+  }
+  void evaluate_jet(const T* x, std::int64_t count, T* out, T* gradient, T* second, int threads) const {
+    tucker_jet(view(), x, count, out, gradient, second, threads);
   }
 
   // Value (axis -1) or the order-th derivative along one axis by a plain sum over the core, and of absolute values.

@@ -49,17 +49,17 @@ def grid(axes: Axes, core: Tensor, factors: Sequence[Tensor], vectors: Sequence[
 
     The core is multiplied by one matrix (K_d, r_d) after the other, those first that make it smaller.
     """
-    parts = [core] if watched([core, *factors, *vectors]) else [core.detach()]
+    found = core if watched([core, *factors, *vectors]) else core.detach()
     for d in _grid_order(core.shape, [len(x) for x in vectors]):
         rows = _rows(axes[d], factors[d], vectors[d])
-        found = parts.pop()
-        left, right = math.prod(found.shape[:d]), math.prod(found.shape[d + 1 :])
-        shape = [*found.shape[:d], len(rows), *found.shape[d + 1 :]]
+        before, after = found.shape[:d], found.shape[d + 1 :]
+        left, right = math.prod(before), math.prod(after)
         if right == 1:
-            parts.append((found.reshape(left, -1) @ rows.T).reshape(shape))
+            product = found.reshape(left, rows.shape[1]) @ rows.T
         else:
-            parts.append((rows @ found.reshape(left, -1, right)).reshape(shape))
-    return parts.pop()
+            product = rows @ found.reshape(left, rows.shape[1], right)
+        found = product.reshape(*before, len(rows), *after)
+    return found
 
 
 def grid_bytes(ranks: Sequence[int], sizes: Sequence[int], itemsize: int) -> int:
@@ -98,8 +98,8 @@ def _ordered(core: Tensor) -> tuple[list[int], Tensor]:
 
 def _composed_values(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> Tensor:
     order, matrix = _ordered(core)
-    rows = [contract(axes[d], factors[d], points[:, d]) for d in order]
-    return _behind(matrix, rows)[0].squeeze(-1)
+    rows = [contract(axis, factor, points[:, d]) for d, (axis, factor) in enumerate(zip(axes, factors, strict=True))]
+    return _behind(matrix, [rows[d] for d in order])[0].squeeze(-1)
 
 
 def _behind(matrix: Tensor, rows: Sequence[Tensor]) -> list[Tensor]:
@@ -114,11 +114,15 @@ def _behind(matrix: Tensor, rows: Sequence[Tensor]) -> list[Tensor]:
 
 def _composed_jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     order, matrix = _ordered(core)
-    functions = [[contract(axes[d], factors[d], points[:, d], k) for k in (0, 1, 2)] for d in order]
-    behind = _behind(matrix, [f[0] for f in functions])
+    functions = [
+        [contract(axis, factor, points[:, d], k) for k in (0, 1, 2)]
+        for d, (axis, factor) in enumerate(zip(axes, factors, strict=True))
+    ]
+    behind = _behind(matrix, [functions[d][0] for d in order])
     before = torch.ones_like(points[:, :1])  # products (K, r_1 ··· r_{d-1}) of the rows of the axes before d
     gradient, second = [points] * len(order), [points] * len(order)
-    for place, (d, f) in enumerate(zip(order, functions, strict=True)):
+    for place, d in enumerate(order):
+        f = functions[d]
         if place + 1 < len(order):
             after = behind[place + 1].reshape(*before.shape, f[0].shape[1])
             slope = (before.unsqueeze(-2) @ after).squeeze(-2)  # (K, r_d), by which the value depends on row d

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from inntd._kernels import core
 from inntd.models.result import Status, Step
 from inntd.solvers.coordinates import AxisCoordinates, choose_coordinates
+from inntd.solvers.momentum import Momentum
 from inntd.solvers.operator import DiscreteSystem
 
 Vector = npt.NDArray[np.float64]
@@ -49,8 +50,10 @@ class Plan:
         Sweeps over new modes alone, at most.
     fewest_sweeps, most_sweeps
         Sweeps over all modes after a growth step.
-    final_sweeps
-        Sweeps over all modes at the largest rank, at most.
+    final_sweeps, idle_sweeps
+        Sweeps over all modes at the largest rank, at most; and how many may pass without a smaller change.
+    settled
+        Change per sweep, relative to that by the last growth step, at which the modes count as settled.
     patience
         Growth steps without progress after which the run counts as stagnated.
     """
@@ -65,12 +68,18 @@ class Plan:
     fewest_sweeps: int = 2
     most_sweeps: int = 12
     final_sweeps: int = 40
+    idle_sweeps: int = 10
+    settled: float = 0.15
     patience: int = 6
 
 
 @dataclass
 class State:
-    """The solver between two steps; `kept` holds the last good factors and amplitudes."""
+    """The solver between two steps; `kept` holds the last good factors and amplitudes.
+
+    Modes of a vector field belong to one component each, in turn: their factor on the component axis is a unit vector
+    and does not change, so that conditions on single components, and smoothness, stay those of scalar fields.
+    """
 
     solver: core.Alternating
     coordinates: list[AxisCoordinates]
@@ -84,6 +93,22 @@ class State:
     norm: float = 0.0
     repaired: int = 0
     failed: bool = False
+    component: int | None = None  # position of the component axis
+
+    @property
+    def components(self) -> int:
+        """Number of components, 1 for a scalar."""
+        return 1 if self.component is None else len(self.coordinates[self.component].order)
+
+    def append(self, count: int) -> None:
+        """Append modes of random starting values."""
+        begin = self.solver.rank
+        classes = [(begin + i) % self.components for i in range(count)]
+        columns = [
+            np.ascontiguousarray(start[:, classes]) if d == self.component else _mixture(start, self.random, count)
+            for d, start in enumerate(self.starts)
+        ]
+        self.solver.append(columns, classes)
 
 
 @dataclass(frozen=True)
@@ -137,8 +162,12 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
     loads = [c.load(vectors[free]) for c, vectors, free in zip(coordinates, system.vectors, system.free, strict=True)]
     scale = float(system.load_logs.max()) if len(system.load_logs) else 0.0
     sign = _sign(system)
+    fixed = system.fixed or [None] * len(coordinates)
     solver = core.Alternating(
-        [c.system(load) for c, load in zip(coordinates, loads, strict=True)],
+        [
+            c.system(load, marks, frozen=d == system.component)
+            for d, (c, load, marks) in enumerate(zip(coordinates, loads, fixed, strict=True))
+        ],
         system.terms,
         sign * system.coefficients,
         np.ascontiguousarray(system.load_terms, dtype=np.int32),
@@ -146,10 +175,11 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
         plan.proximal,
     )
     starts = [
-        _start_columns(c, axis.nodes[: axis.size][free])
-        for c, axis, free in zip(coordinates, system.axes, system.free, strict=True)
+        c.from_nodes(np.eye(axis.size)) if d == system.component else _start_columns(c, axis.nodes[: axis.size][free])
+        for d, (c, axis, free) in enumerate(zip(coordinates, system.axes, system.free, strict=True))
     ]
-    return State(solver, coordinates, scale, starts, np.random.default_rng(plan.seed), time.perf_counter())
+    random, now = np.random.default_rng(plan.seed), time.perf_counter()
+    return State(solver, coordinates, scale, starts, random, now, component=system.component)
 
 
 def _sign(system: DiscreteSystem) -> float:
@@ -178,7 +208,7 @@ def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tupl
     best, best_modes, since_best = float("inf"), state.kept, 0
     while state.solver.rank < plan.rank:
         before = state.kept
-        step = grow(state, plan, min(plan.rank - state.solver.rank, _block_size(state.solver.rank, plan)))
+        step = grow(state, plan, min(plan.rank - state.solver.rank, _block_size(state, plan)))
         if state.failed:
             return "diverged", "a block update failed; the modes before it are kept (try a finer mesh or another seed)"
         state.estimate = step.estimate
@@ -215,10 +245,12 @@ def _stagnation_advice(state: State, best: float, plan: Plan) -> str:
     return f"the estimate stays near {best:.1e}: loosen tolerance, or use fewer coupled axes"
 
 
-def _block_size(rank: int, plan: Plan) -> int:
+def _block_size(state: State, plan: Plan) -> int:
     """One mode at a time at first: measured over many solutions, larger blocks end with up to five times the modes,
-    because random starts crowd together. Later the cost of updating everything after each mode counts more."""
-    return max(1, min(plan.block, rank // 8)) if plan.updates else 1
+    because random starts crowd together. Later the cost of updating everything after each mode counts more. Vector
+    fields get one mode per component instead of one."""
+    each = max(1, min(plan.block, state.solver.rank // state.components // 8)) if plan.updates else 1
+    return state.components * each
 
 
 def grow(state: State, plan: Plan, count: int) -> Step:
@@ -229,7 +261,7 @@ def grow(state: State, plan: Plan, count: int) -> Step:
     """
     solver = state.solver
     begin = solver.rank
-    solver.append([_mixture(columns, state.random, count) for columns in state.starts])
+    state.append(count)
     sweeps, correction = 0, 0.0
     for _ in range(plan.growth_sweeps):
         report = solver.sweep(begin)
@@ -275,17 +307,10 @@ def _update_all(state: State, plan: Plan) -> tuple[float, float, int]:
 
 def _finish(state: State, plan: Plan) -> tuple[Status, str]:
     """Settle the modes at the largest rank, and estimate the error by what a few more would change."""
-    previous = float("inf")
-    for _ in range(plan.final_sweeps if plan.updates else 0):
-        report = state.solver.sweep(0)
-        if _rejected(state, report):
-            return "diverged", "a block update failed in the last sweeps; the modes before it are kept"
-        state.kept = _snapshot(state.solver)
-        if report.change <= FLOOR * report.norm or report.change > 0.9 * previous:
-            break
-        previous = report.change
+    if plan.updates and not _settle(state, plan):
+        return "diverged", "a block update failed in the last sweeps; the modes before it are kept"
     kept = state.kept
-    trial = grow(state, plan, _block_size(state.solver.rank, plan))
+    trial = grow(state, plan, _block_size(state, plan))
     state.kept = kept
     state.history[-1] = Step(plan.rank, trial.estimate, trial.sweeps, trial.seconds)
     state.estimate = trial.estimate
@@ -294,6 +319,24 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
     if trial.estimate <= plan.tolerance:
         return "converged", f"further modes would change the solution by {trial.estimate:.1e} of its norm"
     return "max_rank", f"{plan.rank} modes do not reach the tolerance: raise rank"
+
+
+def _settle(state: State, plan: Plan) -> bool:
+    """Sweep over all modes, accelerated, until that changes much less than the last modes did; False on failure."""
+    momentum, changes = Momentum(), []
+    enough = max(plan.settled * state.history[-1].estimate, FLOOR) if state.history else FLOOR
+    for _ in range(plan.final_sweeps):
+        report = state.solver.sweep(0)
+        if _rejected(state, report):
+            return False
+        state.kept = momentum.push(state.solver, report.change)
+        changes.append(report.change)
+        late, early = changes[-plan.idle_sweeps :], changes[: -plan.idle_sweeps]
+        idle = bool(early) and min(late) > 0.9 * min(early)
+        if report.change <= enough * report.norm or idle:
+            break
+    state.solver.assign(*state.kept)
+    return True
 
 
 def _mixture(columns: Vector, random: np.random.Generator, count: int) -> Vector:

@@ -62,30 +62,35 @@ class AxisCoordinates:
             return np.ascontiguousarray(self.basis.T @ (self.mass @ columns))
         return np.ascontiguousarray(columns[self.order])
 
-    def system(self, load: Vector) -> core.AxisSystem:
-        """Return the compiled core's view of this axis."""
-        return core.AxisSystem(self.matrices, self.diagonal, self.symmetric, 0, load)
+    def system(
+        self, load: Vector, fixed: npt.NDArray[np.bool_] | None = None, *, frozen: bool = False
+    ) -> core.AxisSystem:
+        """Return the compiled core's view of this axis; `fixed` (n, components) marks values that stay zero."""
+        marks = None if fixed is None else np.ascontiguousarray(fixed[self.order], dtype=np.int32)
+        return core.AxisSystem(self.matrices, self.diagonal, self.symmetric, 0, load, marks, frozen)
 
 
 def choose_coordinates(system: DiscreteSystem) -> list[AxisCoordinates]:
     """Choose coordinates axis by axis; axes with the same matrices share the work."""
     known: dict[tuple[object, ...], AxisCoordinates] = {}
     chosen = []
-    for matrices, free, axis in zip(system.matrices, system.free, system.axes, strict=True):
-        key = (*(id(matrix) for matrix in matrices), free.start, free.stop)
+    every = system.fixed or [None] * len(system.axes)
+    for matrices, free, axis, fixed in zip(system.matrices, system.free, system.axes, every, strict=True):
+        nodal = fixed is not None  # values fixed at nodes rule out another basis
+        key = (*(id(matrix) for matrix in matrices), free.start, free.stop, nodal)
         if key not in known:
             mask = np.zeros(axis.size, dtype=bool)
             mask[free] = True
-            known[key] = _coordinates([matrix.restrict(mask) for matrix in matrices])
+            known[key] = _coordinates([matrix.restrict(mask) for matrix in matrices], nodal)
         chosen.append(known[key])
     return chosen
 
 
-def _coordinates(matrices: list[BandedMatrix]) -> AxisCoordinates:
+def _coordinates(matrices: list[BandedMatrix], nodal: bool) -> AxisCoordinates:
     mass, n = matrices[0], matrices[0].shape[0]
     symmetric = all(matrix.symmetric for matrix in matrices)
     identity = np.arange(n)
-    if symmetric and len(matrices) <= 2 and n <= LARGEST_DENSE_AXIS:
+    if symmetric and len(matrices) <= 2 and n <= LARGEST_DENSE_AXIS and not nodal:
         eigenvalues, basis = scipy.linalg.eigh(matrices[-1].toarray(), mass.toarray(), check_finite=False)
         diagonals = [np.ones(n), np.ascontiguousarray(eigenvalues)][: len(matrices)]
         return AxisCoordinates(diagonals, True, True, basis, identity, mass)

@@ -21,6 +21,9 @@ from inntd.solvers.coordinates import fold, reordered_bands
 from inntd.solvers.free import FreeSystem, Vector
 
 BATCH = 1 << 22  # numbers in dense systems held at once
+SCHUR_BLOCK = 16  # rows substituted at a time
+WORST_EIGENVECTORS = 1e4  # condition: the digits that may be lost
+CACHED = 1 << 15  # complex numbers that fit into a cache
 
 
 @dataclass(frozen=True)
@@ -280,15 +283,78 @@ def _solve_banded(
 
 
 def _solve_dense(matrices: Sequence[Vector | None], symbols: Sequence[Vector], load: Vector) -> Vector:
+    """Solve (sum_j symbols[j][k] matrices[j]) x_k = load[k] for every k."""
+    stacked = [matrix for matrix in matrices if matrix is not None]
+    identities = [k for k, matrix in enumerate(stacked) if np.array_equal(matrix, np.eye(len(matrix)))]
+    if len(stacked) == 2 and identities and len(load) > load.shape[1]:
+        identity = identities[0]
+        return _solve_shifted(stacked[1 - identity], symbols[1 - identity], symbols[identity], load)
     found = np.empty_like(load)
-    stacked = np.stack([matrix for matrix in matrices if matrix is not None])
     coefficients = np.stack(symbols, axis=1)
     step = max(1, BATCH // load.shape[1] ** 2)
     for begin in range(0, len(load), step):
         part = slice(begin, begin + step)
-        systems = np.tensordot(coefficients[part], stacked, axes=1)
+        systems = np.tensordot(coefficients[part], np.stack(stacked), axes=1)
         try:
             found[part] = np.linalg.solve(systems, load[part, :, None])[:, :, 0]
         except np.linalg.LinAlgError:
             found[part] = np.nan
     return found
+
+
+def _solve_shifted(matrix: Vector, scale: Vector, shift: Vector, load: Vector) -> Vector:
+    """Solve (scale[k] A + shift[k]) x_k = load[k] for every k, by eigenvectors, or by a Schur form if they are bad."""
+    values, vectors = np.linalg.eig(matrix)
+    if np.linalg.cond(vectors) <= WORST_EIGENVECTORS:
+        return _solve_diagonal(values, vectors, scale, shift, load)
+    upper, unitary = scipy.linalg.schur(matrix, output="complex", check_finite=False)
+    found = np.empty_like(load)
+    conjugate = unitary.conj()
+    step = max(64, CACHED // len(upper))
+    for begin in range(0, len(load), step):
+        part = slice(begin, begin + step)
+        right = np.ascontiguousarray((load[part] @ conjugate).T)  # (n, batch): rows are contiguous
+        _substitute(upper, scale[part], shift[part], right)
+        found[part] = (unitary @ right).real.T
+    return found
+
+
+def _solve_diagonal(
+    values: npt.NDArray[np.complex128],
+    vectors: npt.NDArray[np.complex128],
+    scale: Vector,
+    shift: Vector,
+    load: Vector,
+) -> Vector:
+    """Solve by A = V diag(values) V^-1 in real arithmetic, one of each pair of conjugate eigenvalues."""
+    chosen = values.imag >= 0
+    twice = np.where(values[chosen].imag > 0, 2.0, 1.0)
+    inverse, vectors = np.linalg.inv(vectors)[chosen], vectors[:, chosen] * twice
+    real, imag = load @ inverse.real.T, load @ inverse.imag.T
+    a = np.multiply.outer(scale, values[chosen].real) + shift[:, None]
+    b = np.multiply.outer(scale, values[chosen].imag)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = 1.0 / (a * a + b * b)
+    a *= size
+    b *= size
+    return np.asarray((real * a + imag * b) @ vectors.real.T - (imag * a - real * b) @ vectors.imag.T)
+
+
+def _substitute(
+    upper: npt.NDArray[np.complex128], scale: Vector, shift: Vector, right: npt.NDArray[np.complex128]
+) -> None:
+    """Solve (scale[k] R + shift[k]) x_k = right[:, k] in place for an upper triangular R, in blocks of rows."""
+    n = len(upper)
+    if (scale == scale[0]).all():
+        upper, scale = upper * scale[0], np.ones(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for stop in range(n, 0, -SCHUR_BLOCK):
+            start = max(0, stop - SCHUR_BLOCK)
+            if stop < n:
+                known = upper[start:stop, stop:] @ right[stop:]
+                right[start:stop] -= known if scale.size == 1 else scale * known
+            for i in range(stop - 1, start - 1, -1):
+                if i + 1 < stop:
+                    row = upper[i, i + 1 : stop] @ right[i + 1 : stop]
+                    right[i] -= row if scale.size == 1 else scale * row
+                right[i] /= scale * upper[i, i] + shift

@@ -22,8 +22,9 @@ from inntd.solvers.direct import solve_direct
 from inntd.solvers.fields import fields_by_name
 from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, assemble
+from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
 
-Method = Literal["auto", "alternating", "greedy", "direct"]
+Method = Literal["auto", "alternating", "greedy", "direct", "tucker"]
 Route = Callable[[DiscreteSystem, Plan, Callable[[Step], None] | None], Outcome]
 
 ROUTES: dict[str, Route] = {
@@ -31,8 +32,11 @@ ROUTES: dict[str, Route] = {
     "alternating": solve_by_updates,
     "greedy": solve_by_updates,
     "direct": solve_direct,
+    "tucker": solve_tucker,
 }
 
+# Routes that bear conditions on single components of a vector.
+BY_COMPONENT = ("auto", "alternating", "greedy")
 DEFAULT_TOLERANCE = 1e-6
 DEFAULT_LARGEST_RANK = 200
 
@@ -61,8 +65,9 @@ def solve(
     method
         ``"alternating"``: greedy growth with updates of all modes. ``"greedy"``: the paper's Algorithm 3 without
         updates, for comparison. ``"direct"``: all coefficients at once by diagonalising the axes, then the best modes;
-        for two axes, or a few short ones. ``"auto"``: alternating, and another route where it does not suit; a note
-        in the answer says why.
+        for two axes, or a few short ones. ``"tucker"``: the best combination of the functions of a few CP modes
+        (`rank` of them, default 6), updated axis by axis, for up to about six coupled axes; gives a `TuckerModel`.
+        ``"auto"``: alternating, and another route where it does not suit; a note in the answer says why.
     seed
         Of the starting values; one seed gives the same bits on one machine.
     threads
@@ -104,7 +109,8 @@ def solve(
     with _Threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
         singular = constant_nullspace(system, problem.setting.names())
-        _check_shared_faces(system, problem)
+        if method not in BY_COMPONENT:
+            _check_shared_faces(system, problem, method)
         outcome = ROUTES[method](system, plan, bar.show)
     model = _model(system, outcome)
     notes = list(outcome.notes)
@@ -128,14 +134,15 @@ def solve(
     )
 
 
-def _check_shared_faces(system: DiscreteSystem, problem: Problem) -> None:
+def _check_shared_faces(system: DiscreteSystem, problem: Problem, method: str) -> None:
     for axis, fixed in zip(system.axes, system.fixed, strict=True):
         if fixed is not None:
             names = problem.setting.names()
             only = ", ".join(names[k] for k in np.flatnonzero(fixed.any(axis=0)))
             raise ValueError(
-                f"conditions fix {only} on a face of {axis.name} but leave other components free there; this solver "
-                f"needs Dirichlet conditions on the same faces for all of {', '.join(names)}"
+                f"conditions fix {only} on a face of {axis.name} but leave other components free there; "
+                f"method={method!r} needs Dirichlet conditions on the same faces for all of {', '.join(names)}: "
+                "use method='auto'"
             )
 
 
@@ -148,7 +155,8 @@ def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> 
     if rank is None and tolerance is None:
         tolerance = DEFAULT_TOLERANCE
     seed = _checks.positive_int("seed", seed, minimum=0)
-    return Plan(tolerance, rank or DEFAULT_LARGEST_RANK, updates=chosen != "greedy", seed=seed)
+    largest = DEFAULT_MODES if chosen == "tucker" else DEFAULT_LARGEST_RANK
+    return Plan(tolerance, rank or largest, updates=chosen != "greedy", seed=seed)
 
 
 def _model(system: DiscreteSystem, outcome: Outcome) -> CPModel | TuckerModel:

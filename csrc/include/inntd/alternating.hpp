@@ -87,7 +87,7 @@ class Alternating {
   bool solve_general_pencil(int axis, int active);
   bool solve_two_banded(int axis, int active);
   bool solve_block_banded(int axis, int begin, int active);
-  void fill_block_banded(int axis, int begin, int active, int width, double* system) const;
+  void fill_block_banded(int axis, int begin, int active, int width, double* system);
   // Whether the small matrices of an axis are symmetric.
   bool others_symmetric(int axis) const;
   void advance(int axis, int begin);
