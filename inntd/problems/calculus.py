@@ -27,6 +27,7 @@ from inntd.problems.nodes import (
     Transpose,
 )
 from inntd.problems.shapes import ShapeError, Value, combine, each, shape_of, shown_shape
+from inntd.problems.text import shorten
 
 if TYPE_CHECKING:
     from inntd.problems.expand import Separator
@@ -39,7 +40,7 @@ def expand(separator: Separator, e: Operator) -> Value:
 
 def _time_derivative(separator: Separator, e: Operator) -> Value:
     if not separator.time:
-        raise ValueError(f"{e} needs an axis of kind 'time'; use Axis(..., kind='time') or diff(..., axis)")
+        raise ValueError(f"{shorten(e)} needs an axis of kind 'time'; use Axis(..., kind='time') or diff(..., axis)")
     axis = separator.time[0]
     return each(lambda terms: separator.differentiate(terms, axis), separator.value(e.args[0]))
 
@@ -85,7 +86,7 @@ def _components(separator: Separator, e: Operator) -> Value:
     shapes = {shape_of(value) for value in values}
     if len(shapes) > 1:
         raise ShapeError(
-            f"the rows of {e} must have the same length, got {' and '.join(map(shown_shape, sorted(shapes)))}"
+            f"the rows of {shorten(e)} must have the same length, got {' and '.join(map(shown_shape, sorted(shapes)))}"
         )
     return values
 
@@ -93,7 +94,7 @@ def _components(separator: Separator, e: Operator) -> Value:
 def _entry(separator: Separator, e: Operator) -> Value:
     value, index = _tensor(separator, e.args[0], e), int(e.args[1])
     if index >= len(value):
-        raise ShapeError(f"the index in {e} must be between 0 and {len(value) - 1}, got {index}")
+        raise ShapeError(f"the index in {shorten(e)} must be between 0 and {len(value) - 1}, got {index}")
     chosen: Value = value[index]
     return chosen
 
@@ -106,7 +107,7 @@ def _dot(separator: Separator, e: Operator) -> Value:
             if isinstance(argument, Components) and separator.space:
                 _need_width(separator, value, argument)
         raise ShapeError(
-            f"{e} multiplies a {shown_shape(shape_of(left))} and a {shown_shape(shape_of(right))}, "
+            f"{shorten(e)} multiplies a {shown_shape(shape_of(left))} and a {shown_shape(shape_of(right))}, "
             "whose inner lengths differ"
         )
     result = [_contract(separator, e, row, right) for row in rows]
@@ -122,7 +123,7 @@ def _inner(separator: Separator, e: Operator) -> Value:
     left, right = (separator.value(argument) for argument in e.args)
     if shape_of(left) != shape_of(right):
         raise ShapeError(
-            f"{e} needs two vectors or two matrices of the same shape, got a {shown_shape(shape_of(left))} "
+            f"{shorten(e)} needs two vectors or two matrices of the same shape, got a {shown_shape(shape_of(left))} "
             f"and a {shown_shape(shape_of(right))}"
         )
     pairs = zip(_entries(left), _entries(right), strict=True)
@@ -171,7 +172,7 @@ def _positions(separator: Separator, symbol: FaceSymbol, e: Operator) -> list[tu
     for axis, own in enumerate(separator.axes):
         if own is symbol.face.axis:
             return [(axis, AT_START if symbol.face.side == "start" else AT_END)]
-    raise ValueError(f"{e}: the axis {symbol.face.axis.name} must be one of the axes of the unknown")
+    raise ValueError(f"{shorten(e)}: the axis {symbol.face.axis.name} must be one of the axes of the unknown")
 
 
 _RULES: dict[type[Operator], Callable[[Separator, Operator], Value]] = {
@@ -201,7 +202,7 @@ def _entries(value: Value) -> list[Terms]:
 def _tensor(separator: Separator, argument: sympy.Basic, e: Operator) -> list[Any]:
     value = separator.value(argument)
     if isinstance(value, dict):
-        raise ShapeError(f"{e} needs a vector or a matrix, got the scalar {argument}")
+        raise ShapeError(f"{shorten(e)} needs a vector or a matrix, got the scalar {shorten(argument)}")
     return value
 
 
@@ -209,7 +210,8 @@ def _matrix(separator: Separator, e: Operator) -> list[list[Terms]]:
     value = separator.value(e.args[0])
     if len(shape_of(value)) != 2:
         raise ShapeError(
-            f"{e} needs a matrix, such as grad(u) of a vector u, got the {shown_shape(shape_of(value))} {e.args[0]}"
+            f"{shorten(e)} needs a matrix, such as grad(u) of a vector u, "
+            f"got the {shown_shape(shape_of(value))} {shorten(e.args[0])}"
         )
     assert isinstance(value, list)
     return value
@@ -219,7 +221,7 @@ def _square(separator: Separator, e: Operator) -> list[list[Terms]]:
     matrix = _matrix(separator, e)
     if len(matrix) != len(matrix[0]):
         raise ShapeError(
-            f"{e} needs a square matrix, got a {shown_shape(shape_of(matrix))}: "
+            f"{shorten(e)} needs a square matrix, got a {shown_shape(shape_of(matrix))}: "
             "the vector must have one component per space axis"
         )
     return matrix
@@ -229,11 +231,11 @@ def _need_width(separator: Separator, row: list[Terms], vector: sympy.Basic) -> 
     if len(row) != len(separator.space):
         names = ", ".join(separator.axes[i].name for i in separator.space)
         raise ShapeError(
-            f"the vector {vector} must have {len(separator.space)} components, one per space axis ({names}), "
+            f"the vector {shorten(vector)} must have {len(separator.space)} components, one per space axis ({names}), "
             f"got {len(row)}"
         )
 
 
 def _need_space(separator: Separator, e: Operator) -> None:
     if not separator.space:
-        raise ValueError(f"{e} needs axes of kind 'space', the unknown has none; use diff(..., axis)")
+        raise ValueError(f"{shorten(e)} needs axes of kind 'space', the unknown has none; use diff(..., axis)")

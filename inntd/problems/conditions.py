@@ -14,12 +14,13 @@ import sympy
 from inntd.axes import Axis, Face
 from inntd.problems.algebra import SeparationError
 from inntd.problems.assembler import Assembler
-from inntd.problems.expand import Separator, shorten
+from inntd.problems.expand import Separator
 from inntd.problems.fields import Unknown, VectorUnknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
 from inntd.problems.separate import Array, BilinearTerm, SeparatedFunction
 from inntd.problems.setting import Setting
 from inntd.problems.tensor import Tensor, operand
+from inntd.problems.text import shorten
 
 #: Values of two conditions may differ by this much, relative to their size, where their faces meet.
 TOLERANCE = 1e-9

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import sympy
 
 from inntd.problems.nodes import Divergence, Dot, Gradient, Identity, Inner, Symmetric, Trace, parts_of, rank_of
 from inntd.problems.tensor import Tensor, matrix_of, operand, scalar_of, tensor_of, wrapped
+from inntd.problems.text import shorten
+
+#: A product of two sums with more terms than this is refused rather than written out.
+MAX_PRODUCTS = 10_000
 
 
 def dot(a: Any, b: Any) -> Any:
@@ -29,7 +34,7 @@ def dot(a: Any, b: Any) -> Any:
     dot((1, 2), grad(u))
     """
     left, right = tensor_of(a, "the first argument of dot"), tensor_of(b, "the second argument of dot")
-    return wrapped(sympy.Add(*(c * d * Dot(p, q) for c, p in parts_of(left) for d, q in parts_of(right))))
+    return wrapped(_multiplied_out(left, right, Dot))
 
 
 def inner(a: Any, b: Any) -> sympy.Expr:
@@ -51,13 +56,25 @@ def inner(a: Any, b: Any) -> sympy.Expr:
     ranks = rank_of(left), rank_of(right)
     if 0 in ranks:
         if any((rank or 0) > 0 for rank in ranks) or isinstance(a, Tensor) or isinstance(b, Tensor):
-            raise TypeError(f"inner needs two vectors or two scalars, or two matrices, got {a!r} and {b!r}")
+            raise TypeError(
+                f"inner needs two vectors or two scalars, or two matrices, got {shorten(a)} and {shorten(b)}"
+            )
         return scalar_of(left, "the first argument of inner") * scalar_of(right, "the second argument of inner")
     known = {rank for rank in ranks if rank is not None}
     if len(known) > 1:
-        raise TypeError(f"inner needs two vectors or two scalars, or two matrices, got {a!r} and {b!r}")
+        raise TypeError(f"inner needs two vectors or two scalars, or two matrices, got {shorten(a)} and {shorten(b)}")
     product = Dot if known == {1} else _inner
-    return sympy.Add(*(c * d * product(p, q) for c, p in parts_of(left) for d, q in parts_of(right)))
+    return _multiplied_out(left, right, product)
+
+
+def _multiplied_out(
+    left: sympy.Expr, right: sympy.Expr, product: Callable[[sympy.Expr, sympy.Expr], sympy.Expr]
+) -> sympy.Expr:
+    """Return the sum of the products of all parts of two tensors."""
+    pairs, others = list(parts_of(left)), list(parts_of(right))
+    if len(pairs) * len(others) > MAX_PRODUCTS:
+        raise ValueError(f"a product of sums has {len(pairs)} x {len(others)} terms, more than {MAX_PRODUCTS}")
+    return sympy.Add(*(c * d * product(p, q) for c, p in pairs for d, q in others))
 
 
 def _inner(a: sympy.Expr, b: sympy.Expr) -> sympy.Expr:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from inntd.axes import Axis, Face
 from inntd.problems.algebra import COORDINATE, PLACES, Index, Key
 from inntd.problems.conditions import shown_faces
-from inntd.problems.expand import shorten
 from inntd.problems.separate import AxisForm, AxisFunction, BilinearTerm, LinearTerm, LoadForm
 from inntd.problems.setting import Setting
+from inntd.problems.text import shorten
 
 if TYPE_CHECKING:
     from inntd.problems.problem import Problem

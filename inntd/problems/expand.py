@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sympy
 from sympy.core.function import AppliedUndef
@@ -15,6 +15,7 @@ from inntd.problems.algebra import COORDINATE, NOTHING, Algebra, Index, Linearit
 from inntd.problems.fields import FieldSymbol, TestFunction, Unknown
 from inntd.problems.nodes import Operator
 from inntd.problems.shapes import ShapeError, Value, combine, each, shape_of, shown_shape
+from inntd.problems.text import shorten
 
 _NO = frozenset[int]()
 _NOT_FUNCTIONS = (
@@ -229,12 +230,3 @@ def _check_component(e: FieldSymbol, count: int | None) -> None:
     assert e.component is not None
     if e.component >= count:
         raise ShapeError(f"the component of {e.field.name} must be between 0 and {count - 1}, got {e}")
-
-
-def shorten(value: Any, length: int = 200) -> str:
-    """Return the text of an expression, cut in the middle when it is long."""
-    if isinstance(value, (sympy.Add, sympy.Mul)) and len(value.args) > length:  # printing all of it would take long
-        text = f"{value.func(*value.args[: length // 4])} … ({len(value.args)} parts)"
-    else:
-        text = str(value)
-    return text if len(text) <= length else f"{text[: length // 2]} … {text[-length // 4 :]}"

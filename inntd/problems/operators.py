@@ -10,6 +10,7 @@ from inntd.axes import Axis
 from inntd.problems.fields import Unknown, differentiate, fields_in, symbol_of
 from inntd.problems.nodes import Divergence, Gradient, Laplacian, TimeDerivative, rank_of
 from inntd.problems.tensor import Tensor, operand, tensor_of, wrapped
+from inntd.problems.text import shorten
 
 
 def diff(expression: Any, axis: Axis | sympy.Symbol, order: int = 1) -> Any:
@@ -111,7 +112,7 @@ def grad(expression: Any) -> Tensor:
     inside = operand(expression, "expression")
     if (rank_of(inside) or 0) > 1 or inside.has(Gradient):
         kind = "matrix" if (rank_of(inside) or 0) > 1 else "vector"
-        raise TypeError(f"expression must be a scalar, got the {kind} {inside}; use div or laplacian")
+        raise TypeError(f"expression must be a scalar, got the {kind} {shorten(inside)}; use div or laplacian")
     _need_kind(inside, "space", "grad")
     return Tensor(Gradient(inside))
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import sympy
 
+from inntd.problems.faces import on
 from inntd.problems.indicator import indicator
 from inntd.problems.operators import diff
 from inntd.problems.tensor import Tensor
@@ -37,9 +38,12 @@ from inntd.problems.whitelist import (
     ParseError,
     Value,
     is_comparison,
+    kind_of,
     listed,
     name_of,
 )
+
+_NO_FUNCTIONS = frozenset({"exact", "range", "boundary"})
 
 
 class Parser:
@@ -64,22 +68,35 @@ class Parser:
         self._text = ""
 
     def parse(self, text: str) -> sympy.Expr:
-        """Return a scalar expression.
+        """Return a scalar expression; see :meth:`parse_any`."""
+        tree, value = self._evaluated(text)
+        if not isinstance(value, sympy.Expr):
+            self._refuse(tree, f"a number or a scalar expression is expected, got {kind_of(value)}")
+        return value
+
+    def part(self, value: Any) -> Any:
+        """Return a number of the file, or a parsed text."""
+        return self.parse_any(value) if isinstance(value, str) else sympy.sympify(value)
+
+    def parse_any(self, text: str) -> sympy.Expr | Tensor | tuple[Any, ...]:
+        """Return a scalar, a vector or matrix, or a list as a tuple.
 
         Raises
         ------
         ValueError
             Anything else than the whitelisted syntax, with the column; an expression that is too large.
         """
+        tree, value = self._evaluated(text)
+        if not isinstance(value, (sympy.Expr, Tensor, tuple)):
+            self._refuse(tree, f"a number or a scalar expression is expected, got {kind_of(value)}")
+        return value
+
+    def _evaluated(self, text: str) -> tuple[ast.expr, Value]:
         if len(text) > MAX_LENGTH:
             raise ValueError(f"{self.place}: an expression may have {MAX_LENGTH} characters, got {len(text)}")
         self._text = " ".join(text.split())  # columns then count in the text on one line
         tree = self._syntax_tree()
-        value = self._value(tree, {}, 0)
-        if isinstance(value, sympy.Expr):
-            return value
-        kind = {Tensor: "a vector", tuple: "a list"}.get(type(value), "a comparison")
-        self._refuse(tree, f"a number or a scalar expression is expected, got {kind}")
+        return tree, self._value(tree, {}, 0)
 
     def _syntax_tree(self) -> ast.expr:
         try:
@@ -115,8 +132,7 @@ class Parser:
     def _scalar(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> sympy.Expr:
         value = self._value(node, variables, depth)
         if not isinstance(value, sympy.Expr):
-            kind = {Tensor: "a vector", tuple: "a list"}.get(type(value), "a comparison")
-            self._refuse(node, f"a scalar is expected, got {kind}; comparisons go into indicator(...)")
+            self._refuse(node, f"a scalar is expected, got {kind_of(value)}; comparisons go into indicator(...)")
         return value
 
     def _checked(self, node: ast.AST, value: sympy.Expr) -> sympy.Expr:
@@ -153,6 +169,8 @@ class Parser:
             return CONSTANTS[name]
         if name == "exact" and name not in self.known:
             self._refuse(node, "exact is used here, but the file gives no exact = ...")
+        if name == "boundary":
+            return name
         if name in RESERVED and name not in self.known:
             self._refuse(node, f"{name} is a function, written {name}(...)")
         try:
@@ -171,9 +189,36 @@ class Parser:
         return f"; did you mean {close[0]}?" if close else ""
 
     def _subscript(self, node: ast.Subscript, variables: Mapping[str, int], depth: int) -> Value:
-        if not isinstance(node.value, ast.Name):
-            self._refuse(node, "only the name of a family of axes takes an index, such as x[3]")
-        return self._look_up(node, f"{node.value.id}[{self._integer(node.slice, variables, depth)}]")
+        indices = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        numbers = [self._integer(index, variables, depth) for index in indices]
+        if isinstance(node.value, ast.Name):
+            name = f"{node.value.id}[{numbers[0]}]"
+            family = any(known.startswith(f"{node.value.id}[") for known in self.known)
+            if family or node.value.id not in self.known:  # else a vector or a list named in the file
+                return self._indexed(node, self._look_up(node, name), numbers[1:])
+        return self._indexed(node, self._value(node.value, variables, depth), numbers)
+
+    def _indexed(self, node: ast.Subscript, value: Value, numbers: list[int]) -> Value:
+        for number in numbers:
+            if (isinstance(value, tuple) and 0 <= number < len(value)) or (isinstance(value, Tensor) and number >= 0):
+                value = value[number]
+            elif isinstance(value, (tuple, Tensor)):
+                self._refuse(node, f"the index must be 0 or more and inside of the list, got {number}")
+            else:
+                self._refuse(node, "only families of axes, vectors and matrices take an index, such as x[3], u[0]")
+        return value
+
+    def _face(self, node: ast.Attribute, variables: Mapping[str, int], depth: int) -> Value:
+        """Return the face x.end; nothing else has a dot."""
+        if node.attr in ("start", "end") and isinstance(node.value, (ast.Name, ast.Subscript)):
+            name = ast.unparse(node.value)
+            if isinstance(node.value, ast.Subscript) and isinstance(node.value.value, ast.Name):
+                name = f"{node.value.value.id}[{self._integer(node.value.slice, variables, depth)}]"
+            try:
+                return self.lookup(f"{name}.{node.attr}")[0]
+            except KeyError:
+                self._refuse(node, f"{name} is no axis, so it has no face {node.attr}{self._hint(name)}")
+        self._refuse(node, f"attribute access is not allowed in an expression; {ALLOWED}")
 
     def _integer(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> int:
         value = self._scalar(node, variables, depth)
@@ -201,9 +246,15 @@ class Parser:
             value = self._combine(link, value, self._value(link.right, variables, depth))
         return value
 
-    def _combine(self, node: ast.BinOp, left: Value, right: Value) -> Value:
-        if isinstance(left, tuple) or isinstance(right, tuple) or is_comparison(left) or is_comparison(right):
-            self._refuse(node, "lists and comparisons take no arithmetic; comparisons go into indicator(...)")
+    def _combine(self, node: ast.BinOp, left: Any, right: Any) -> Value:
+        joined = isinstance(node.op, (ast.Add, ast.Sub)) and (isinstance(left, Tensor) or isinstance(right, Tensor))
+        plain = (sympy.Expr, Tensor, tuple) if joined else (sympy.Expr, Tensor)
+        if not all(isinstance(side, plain) and not is_comparison(side) for side in (left, right)):
+            self._refuse(
+                node,
+                "lists and comparisons take no arithmetic, but for a list added to a vector; comparisons go into "
+                "indicator(...)",
+            )
         result: Value
         try:
             if isinstance(node.op, ast.Add):
@@ -258,12 +309,16 @@ class Parser:
         return sympy.And(*parts) if isinstance(node.op, ast.And) else sympy.Or(*parts)
 
     def _list(self, node: ast.Tuple | ast.List, variables: Mapping[str, int], depth: int) -> Value:
-        return tuple(self._scalar(item, variables, depth) for item in node.elts)
+        items = [self._value(item, variables, depth) for item in node.elts]
+        for item, value in zip(node.elts, items, strict=True):
+            if not isinstance(value, (sympy.Expr, tuple)):
+                self._refuse(item, f"a list holds scalars, or lists as rows of a matrix; got {kind_of(value)}")
+        return tuple(items)
 
     def _call(self, node: ast.Call, variables: Mapping[str, int], depth: int) -> Value:
         name = node.func.id if isinstance(node.func, ast.Name) else None
-        if name is None or name not in RESERVED or name in CONSTANTS or name in ("exact", "range"):
-            close = difflib.get_close_matches(name or "", sorted(RESERVED - {"exact", "range"}), 1)
+        if name is None or name not in RESERVED or name in CONSTANTS or name in _NO_FUNCTIONS:
+            close = difflib.get_close_matches(name or "", sorted(RESERVED - _NO_FUNCTIONS), 1)
             hint = f" (did you mean {close[0]}?)" if close else ""
             self._refuse(node, f"{name or 'this'} cannot be called{hint}; {ALLOWED}")
         if node.keywords:
@@ -283,6 +338,8 @@ class Parser:
         if name == "indicator":
             self._count(node, name, arguments, 1, 1)
             return indicator(arguments[0])
+        if name == "on":
+            return self._on(node, arguments)
         if name in OPERATORS:
             least, most = {"dot": (2, 2), "inner": (2, 2), "diff": (2, 3), "identity": (0, 0)}.get(name, (1, 1))
             self._count(node, name, arguments, least, most)
@@ -300,6 +357,23 @@ class Parser:
             return SEVERAL[name](*arguments)
         self._count(node, name, arguments, 1, 1)
         return FUNCTIONS[name](arguments[0])
+
+    def _on(self, node: ast.Call, arguments: list[Value]) -> Value:
+        if len(arguments) < 2:
+            self._refuse(node, f"on takes faces and an integrand, on(x.end, g*v), got {len(arguments)} arguments")
+        faces: list[Value] = []
+        for argument in arguments[:-1]:
+            if isinstance(argument, sympy.Symbol):
+                faces += [self._end(node, argument.name, side) for side in ("start", "end")]
+            else:
+                faces.append(argument)
+        return on(*faces, arguments[-1])
+
+    def _end(self, node: ast.Call, name: str, side: str) -> Value:
+        try:
+            return self.lookup(f"{name}.{side}")[0]
+        except KeyError:
+            self._refuse(node, f"on: {name} is no axis, so it has no faces")
 
     def _count(self, node: ast.Call, name: str, arguments: list[Value], least: int, most: int) -> None:
         if not least <= len(arguments) <= most:
@@ -355,6 +429,7 @@ _RULES: dict[type[ast.AST], _Rule] = {
     ast.Constant: Parser._constant,
     ast.Name: Parser._name,
     ast.Subscript: Parser._subscript,
+    ast.Attribute: Parser._face,
     ast.UnaryOp: Parser._unary,
     ast.BinOp: Parser._binary,
     ast.Compare: Parser._compare,

@@ -24,7 +24,7 @@ from inntd.problems.conditions import (
     join_equal,
     separate_condition,
 )
-from inntd.problems.expand import Separator, shorten
+from inntd.problems.expand import Separator
 from inntd.problems.faces import check_faces, check_flux_unknowns, flux_form, refuse_faces
 from inntd.problems.fields import Unknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
@@ -32,6 +32,7 @@ from inntd.problems.nodes import Operator
 from inntd.problems.separate import BilinearTerm, LinearTerm, PointFunction, SeparatedFunction
 from inntd.problems.setting import Setting, setting_of_strong, setting_of_weak
 from inntd.problems.tensor import scalar_of
+from inntd.problems.text import shorten
 from inntd.problems.weaken import by_parts, weak_form
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import sympy
 
 from inntd.axes import Axis
-from inntd.problems.expand import Slot, shorten
+from inntd.problems.expand import Slot
 from inntd.problems.fields import FieldSymbol, TestFunction, Unknown, fields_in
 from inntd.problems.nodes import rank_of
 from inntd.problems.separate import BilinearTerm
 from inntd.problems.tensor import operand
+from inntd.problems.text import shorten
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from inntd.problems.algebra import Terms
+from inntd.problems.text import shorten
 
 Value: TypeAlias = "Terms | list[Any]"  # a separated sum, or a list of components, or a list of rows
 Shape: TypeAlias = "tuple[int, ...]"
@@ -43,7 +44,7 @@ def combine(add: Callable[[Iterable[Terms]], Terms], values: Sequence[Value], sh
         if shape_of(other) != shape_of(first):
             raise ShapeError(
                 f"a {shown_shape(shape_of(first))} and a {shown_shape(shape_of(other))} cannot be added: "
-                f"{text} and {its}"
+                f"{shorten(text)} and {shorten(its)}"
             )
     return _sum(add, [value for value, _ in kept])
 

@@ -12,7 +12,21 @@ from inntd.axes import Axis, Face
 from inntd.problems.whitelist import RESERVED
 
 MAX_AXES = 1000
-_AXIS_KEYS = ("domain", "elements", "nodes", "grading", "periodic", "breaks", "kind", "s", "p", "a", "unit")
+MAX_COMPONENTS = 100
+_AXIS_KEYS = (
+    "domain",
+    "elements",
+    "nodes",
+    "grading",
+    "periodic",
+    "breaks",
+    "kind",
+    "s",
+    "p",
+    "a",
+    "unit",
+    "components",
+)
 _FAMILY = re.compile(r"([^\W\d]\w*)\[(\d{1,9}):(\d{1,9})\]")
 
 
@@ -77,6 +91,8 @@ def _names(where: str, key: str) -> list[str]:
 
 def _axis(where: str, name: str, entry: Mapping[str, Any]) -> Axis:
     options = dict(entry)
+    if "components" in options:
+        return component_axis(where, name, options)
     bounds: list[float] = []
     if "domain" in options:
         domain = options.pop("domain")
@@ -87,6 +103,18 @@ def _axis(where: str, name: str, entry: Mapping[str, Any]) -> Axis:
         raise ValueError(f"{where}: needs domain = [start, end] and elements, or nodes")
     try:
         return Axis(name, *bounds, **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def component_axis(where: str, name: str, entry: Mapping[str, Any]) -> Axis:
+    """Return the axis of `components = 3`: it counts the components of a vector."""
+    check_keys(where, f"the axis {name}", entry, ("components", "unit"))
+    count = entry["components"]
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_COMPONENTS:
+        raise ValueError(f"{where}: components must be an integer from 1 to {MAX_COMPONENTS}, got {count!r}")
+    try:
+        return Axis.discrete(name, count, unit=entry.get("unit", ""))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from None
 
@@ -103,18 +131,18 @@ def axes_called(axes: Mapping[str, Axis], name: str, place: str) -> list[Axis]:
     return family
 
 
-def faces(axes: Mapping[str, Axis], on: Any) -> list[Axis | Face | str]:
+def faces(axes: Mapping[str, Axis], on: Any, key: str = "on") -> list[Axis | Face | str]:
     """Return what `on = ...` names: `"boundary"`, axes, families, faces such as `"x.start"`."""
     if on == "boundary":
         return ["boundary"]
     listed = [on] if isinstance(on, str) else on
     if not isinstance(listed, list) or not listed or not all(isinstance(item, str) for item in listed):
-        raise ValueError(f"on must be 'boundary', or a list of axes and faces such as ['x', 'y.start'], got {on!r}")
+        raise ValueError(f"{key} must be 'boundary', or a list of axes and faces such as ['x', 'y.start'], got {on!r}")
     result: list[Axis | Face | str] = []
     for item in listed:
         name, side = item, ""
         if item.endswith((".start", ".end")):
             name, _, side = item.rpartition(".")
-        found = axes_called(axes, name, "on")
+        found = axes_called(axes, name, key)
         result += [getattr(axis, side) for axis in found] if side else found
     return result

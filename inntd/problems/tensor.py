@@ -9,6 +9,7 @@ import sympy
 
 from inntd.problems.fields import Unknown, VectorUnknown, expression_of
 from inntd.problems.nodes import Components, Entry, Transpose, is_tensor, rank_of
+from inntd.problems.text import shorten
 
 _KINDS = {0: "scalar", 1: "vector", 2: "matrix"}
 
@@ -67,7 +68,9 @@ class Tensor:
 
     def __mul__(self, other: Any) -> Tensor:
         if isinstance(other, (Tensor, VectorUnknown, list, tuple)):
-            raise TypeError(f"two vectors are multiplied with dot(a, b), not with *; got {self!r} and {other!r}")
+            raise TypeError(
+                f"two vectors are multiplied with dot(a, b), not with *; got {shorten(self)} and {shorten(other)}"
+            )
         factor = expression_of(other, f"the factor of a {self.kind}")
         return Tensor(sympy.Add(*(factor * part for part in sympy.Add.make_args(self.expression))))
 
@@ -77,10 +80,10 @@ class Tensor:
         return self.__mul__(1 / expression_of(other, f"the divisor of a {self.kind}"))
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        raise TypeError(f"nothing can be divided by the {self.kind} {self!r}")
+        raise TypeError(f"nothing can be divided by the {self.kind} {shorten(self)}")
 
     def __pow__(self, other: Any) -> Tensor:
-        raise TypeError(f"the {self.kind} {self!r} has no power; use dot or inner")
+        raise TypeError(f"the {self.kind} {shorten(self)} has no power; use dot or inner")
 
     __rpow__ = __pow__
 
@@ -89,7 +92,7 @@ class Tensor:
         entry: Any = self
         for i in index if isinstance(index, tuple) else (index,):
             if isinstance(i, bool) or not isinstance(i, (int, np.integer)) or i < 0:
-                raise TypeError(f"the index of {self!r} must be an integer, 0 or more, got {i!r}")
+                raise TypeError(f"the index of {shorten(self)} must be an integer, 0 or more, got {i!r}")
             expression = entry.expression if isinstance(entry, Tensor) else entry
             entry = wrapped(Entry(expression, sympy.Integer(int(i))))
         return entry
@@ -104,7 +107,9 @@ class Tensor:
         expression = tensor_of(other, argument, self.kind)
         mine, its = rank_of(self.expression), rank_of(expression)
         if mine is not None and its is not None and mine != its:
-            raise TypeError(f"{argument} must be a {self.kind}, got the {_KINDS.get(its, 'tensor')} {expression}")
+            raise TypeError(
+                f"{argument} must be a {self.kind}, got the {_KINDS.get(its, 'tensor')} {shorten(expression)}"
+            )
         return expression
 
     def __repr__(self) -> str:
@@ -126,7 +131,7 @@ def operand(value: Any, argument: str) -> sympy.Expr:
         parts = [operand(component, f"component {i} of {argument}") for i, component in enumerate(value)]
         ranks = {rank_of(part) or 0 for part in parts}
         if len(ranks) > 1 or max(ranks) > 1:
-            raise TypeError(f"{argument} must be a list of scalars, or of rows of equal length, got {value!r}")
+            raise TypeError(f"{argument} must be a list of scalars, or of rows of equal length, got {shorten(value)}")
         return Components(*parts)
     return expression_of(value, argument)
 
@@ -140,7 +145,7 @@ def tensor_of(value: Any, argument: str, kind: str = "vector") -> sympy.Expr:
     if rank_of(expression) == 0:
         raise TypeError(
             f"{argument} must be a {kind}: grad(...), a vector unknown, or a list with one expression per space axis; "
-            f"got {value!r}"
+            f"got {shorten(value)}"
         )
     return expression
 
@@ -149,7 +154,9 @@ def matrix_of(value: Any, argument: str) -> sympy.Expr:
     """Return what may be a matrix as a SymPy expression, refusing scalars and vectors."""
     expression = tensor_of(value, argument, "matrix")
     if rank_of(expression) == 1:
-        raise TypeError(f"{argument} must be a matrix, such as grad(u) of a vector u, got the vector {expression}")
+        raise TypeError(
+            f"{argument} must be a matrix, such as grad(u) of a vector u, got the vector {shorten(expression)}"
+        )
     return expression
 
 
@@ -157,5 +164,5 @@ def scalar_of(value: Any, argument: str) -> sympy.Expr:
     """Return a scalar as a SymPy expression, refusing vectors and matrices."""
     if isinstance(value, (Tensor, VectorUnknown, list, tuple)):
         kind = value.kind if isinstance(value, Tensor) else "vector"
-        raise TypeError(f"{argument} must be a scalar, got the {kind} {value!r}; use div, dot, inner or tr")
+        raise TypeError(f"{argument} must be a scalar, got the {kind} {shorten(value)}; use div, dot, inner or tr")
     return expression_of(value, argument)

@@ -29,8 +29,9 @@ import sympy
 
 from inntd import _checks
 from inntd.problems import tables
-from inntd.problems.conditions import Condition, Trace
-from inntd.problems.fields import TestFunction, Unknown, unknown
+from inntd.problems.conditions import Condition, FluxTrace, Trace
+from inntd.problems.declarations import file_symbols, read_unknowns
+from inntd.problems.fields import Unknown
 from inntd.problems.parser import Parser
 from inntd.problems.problem import Problem
 from inntd.problems.separate import SeparatedFunction
@@ -123,9 +124,8 @@ class _Reader:
         self.place, self.data, self.budget = place, data, Budget()
         tables.check_keys(place, "the file", data, _TABLES)
         self.axes = tables.read_axes(place, tables.table(place, data, "axes"))
-        self.unknown = self._read_unknown()
-        self.test = TestFunction("v")
-        self.names = _Names(self._parser, self._symbols())
+        self.unknowns, self.tests = read_unknowns(place, data.get("unknown", {}), self.axes)
+        self.names = _Names(self._parser, file_symbols(self.axes, self.unknowns, self.tests))
 
     def read(self, path: Path | None) -> ProblemFile:
         problem_table = tables.table(self.place, self.data, "problem")
@@ -154,37 +154,22 @@ class _Reader:
             raise ValueError(f"{self.place}: {error}") from None
         return ProblemFile(problem, problem.exact, options, path)
 
-    def _symbols(self) -> dict[str, sympy.Expr]:
-        symbols = {axis.name: axis._sympy_() for axis in self.axes.values()}
-        return symbols | {self.unknown.name: self.unknown._sympy_(), "v": self.test._sympy_()}
-
     def _parser(self, place: str) -> Parser:
         return Parser(place, self.names, self.names.known(), self.budget)
 
-    def _read_unknown(self) -> Unknown:
-        entry = tables.table(self.place, self.data, "unknown", required=False)
-        tables.check_keys(self.place, "[unknown]", entry, ("name", "axes"))
-        name, listed = entry.get("name", "u"), entry.get("axes", list(self.axes))
-        place = f"{self.place}: [unknown]"
-        if not isinstance(name, str) or name in RESERVED or name in ("v", *self.axes):
-            raise ValueError(f"{place} name must be a word that is not taken by v, an axis or a function, got {name!r}")
-        if not isinstance(listed, list) or not all(isinstance(axis, str) for axis in listed):
-            raise ValueError(f"{place} axes must be a list of names, got {listed!r}")
-        chosen = [axis for entry in listed for axis in tables.axes_called(self.axes, entry, f"{place} axes")]
-        try:
-            return unknown(name, *chosen)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{place}: {error}") from None
-
-    def _form(self, key: str, text: Any) -> sympy.Expr:
+    def _form(self, key: str, text: Any) -> Any:
         place = f"{self.place}: [problem] {key}"
+        if key == "strong" and isinstance(text, list) and all(isinstance(part, str) for part in text):
+            return [self._parser(f"{place}[{i}]").parse_any(part) for i, part in enumerate(text)]
         if not isinstance(text, str):
-            raise ValueError(f"{place} must be a string, got {text!r}")
-        return self._parser(place).parse(text)
+            raise ValueError(f"{place} must be a string{' or a list of them' * (key == 'strong')}, got {text!r}")
+        return self._parser(place).parse_any(text) if key == "strong" else self._parser(place).parse(text)
 
-    def _value(self, value: Any, place: str) -> sympy.Expr:
+    def _value(self, value: Any, place: str) -> Any:
         if isinstance(value, str):
-            return self._parser(place).parse(value)
+            return self._parser(place).parse_any(value)
+        if isinstance(value, list):
+            return [self._value(part, f"{place}[{i}]") for i, part in enumerate(value)]
         return sympy.sympify(tables.number(place, value))
 
     def _read_conditions(self) -> list[Condition]:
@@ -194,21 +179,50 @@ class _Reader:
         return [self._condition(f"{self.place}: conditions[{i}]", entry) for i, entry in enumerate(entries)]
 
     def _condition(self, place: str, entry: dict[str, Any]) -> Condition:
-        tables.check_keys(place, "the condition", entry, ("on", "at", "value"))
-        if ("on" in entry) == ("at" in entry) or "value" not in entry:
-            raise ValueError(f"{place} needs a value and one of on and at, got {', '.join(entry) or 'nothing'}")
+        tables.check_keys(place, "the condition", entry, ("on", "at", "flux", "value", "unknown", "component"))
+        if sum(key in entry for key in ("on", "at", "flux")) != 1 or "value" not in entry:
+            raise ValueError(f"{place} needs a value and one of on, at and flux, got {', '.join(entry) or 'nothing'}")
+        unknown, component = self._subject(place, entry)
         value = self._value(entry["value"], f"{place} value")
+        if entry["value"] == "exact" and isinstance(value, tuple):
+            value = self._own_part(place, value, unknown, component)
         try:
-            return self._trace(entry).equals(value)
+            return self._trace(unknown if component is None else unknown[component], entry).equals(value)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{place}: {error}") from None
 
-    def _trace(self, entry: Mapping[str, Any]) -> Trace:
-        if "on" in entry:
-            return self.unknown.on(*tables.faces(self.axes, entry["on"]))
+    def _subject(self, place: str, entry: Mapping[str, Any]) -> tuple[Unknown, int | None]:
+        """Return the unknown and the component that a condition is about."""
+        names = [unknown.name for unknown in self.unknowns]
+        name = entry.get("unknown", names[0] if len(names) == 1 else None)
+        if name not in names:
+            raise ValueError(f"{place}: unknown must be one of {', '.join(names)}, got {name!r}")
+        unknown, component = self.unknowns[names.index(name)], entry.get("component")
+        if component is not None:
+            count = unknown.components
+            if count is None:
+                raise ValueError(f"{place}: component is given, but {name} is a scalar")
+            if isinstance(component, bool) or not isinstance(component, int) or not 0 <= component < count:
+                raise ValueError(f"{place}: component must be an integer from 0 to {count - 1}, got {component!r}")
+        return unknown, component
+
+    def _own_part(self, place: str, exact: tuple[Any, ...], unknown: Unknown, component: int | None) -> Any:
+        """Return the components of the exact solution that belong to one unknown."""
+        counts = [each.components or 1 for each in self.unknowns]
+        if len(exact) != sum(counts):
+            raise ValueError(f"{place}: exact must have {sum(counts)} components, got {len(exact)}")
+        first = sum(counts[: self.unknowns.index(unknown)])
+        if unknown.components is None:
+            return exact[first]
+        return exact[first + component] if component is not None else exact[first : first + unknown.components]
+
+    def _trace(self, subject: Any, entry: Mapping[str, Any]) -> Trace | FluxTrace:
+        for key in ("on", "flux"):
+            if key in entry:
+                return getattr(subject, key)(*tables.faces(self.axes, entry[key], key))  # type: ignore[no-any-return]
         if not isinstance(entry["at"], dict):
             raise ValueError(f"at must be a table such as {{t = 0}}, got {entry['at']!r}")
-        return self.unknown.at(entry["at"])
+        return subject.at(entry["at"])  # type: ignore[no-any-return]
 
     def _read_options(self) -> dict[str, Any]:
         entry = tables.table(self.place, self.data, "solve", required=False)
@@ -237,23 +251,26 @@ _OPTIONS: dict[str, Callable[[str, Any], Any]] = {
 class _Names:
     """The names of a file: symbols, and expressions that are parsed when they are first needed."""
 
-    def __init__(self, parser: Callable[[str], Parser], symbols: Mapping[str, sympy.Expr]) -> None:
-        self._parser, self._values = parser, {name: (value, 0) for name, value in symbols.items()}
+    def __init__(self, parser: Callable[[str], Parser], symbols: Mapping[str, Value]) -> None:
+        self._parser = parser
+        self._values: dict[str, tuple[Value, int]] = {name: (value, 0) for name, value in symbols.items()}
         self._texts: dict[str, tuple[Any, str]] = {}
         self._open: list[str] = []
 
     def known(self) -> list[str]:
-        return [*self._values, *(name for name in self._texts if name not in self._values)]
+        values = [name for name in self._values if not name.endswith((".start", ".end"))]
+        return [*values, *(name for name in self._texts if name not in self._values)]
 
     def define(self, name: str, value: Any, place: str) -> None:
-        """Add a named expression, a string or a number."""
+        """Add a named expression, a string, a number or a list of these."""
         if not name.isidentifier() or name.startswith("__"):
             raise ValueError(f"{place}: a name must be a word of letters, digits and underscores, got {name!r}")
         stems = {known.partition("[")[0] for known in self._values}
         if (name in RESERVED and name != "exact") or name in stems:
             raise ValueError(f"{place}: the name {name} is taken; choose another one")
-        if not isinstance(value, str):
-            value = tables.number(place, value)
+        for part in value if isinstance(value, list) else [value]:
+            if not isinstance(part, str):
+                tables.number(place, part)
         self._texts[name] = value, place
 
     def __call__(self, name: str) -> tuple[Value, int]:
@@ -267,7 +284,7 @@ class _Names:
             self._open.append(name)
             parser = self._parser(place)
             before = parser.budget.left
-            parsed = parser.parse(value) if isinstance(value, str) else sympy.sympify(value)
+            parsed = tuple(map(parser.part, value)) if isinstance(value, list) else parser.part(value)
             self._values[name] = parsed, before - parser.budget.left
             self._open.pop()
         return self._values[name]

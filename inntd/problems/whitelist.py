@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import sympy
 from sympy.logic.boolalg import Boolean
 
+from inntd.axes import Face
 from inntd.problems.contractions import dot, identity, inner, sym, tr, transpose
 from inntd.problems.operators import diff, div, dt, grad, laplacian
 from inntd.problems.tensor import Tensor
@@ -21,7 +22,8 @@ MAX_EXPONENT = 1000
 MAX_NUMBER = 1e100
 MAX_BITS = 20_000  # of the numerator and the denominator of a factor: 100! has 525
 
-Value: TypeAlias = "sympy.Expr | Tensor | tuple[sympy.Expr, ...] | Boolean"
+#: A scalar, a vector or matrix, a list (of lists), a comparison, a face, the word boundary.
+Value: TypeAlias = "sympy.Expr | Tensor | tuple[Any, ...] | Boolean | Face | str"
 
 FUNCTIONS: dict[str, Callable[..., sympy.Expr]] = {
     "abs": sympy.Abs,
@@ -56,7 +58,9 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 }
 CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "E": sympy.E}
 #: Names with a meaning of their own in every problem file.
-RESERVED = frozenset({*FUNCTIONS, *SEVERAL, *OPERATORS, *CONSTANTS, "indicator", "sum", "prod", "range", "exact"})
+RESERVED = frozenset(
+    {*FUNCTIONS, *SEVERAL, *OPERATORS, *CONSTANTS, "indicator", "on", "boundary", "sum", "prod", "range", "exact"}
+)
 
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: sympy.Lt,
@@ -66,7 +70,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 ALLOWED = (
     "allowed are numbers, + - * / **, names and axes of the file, x[i], pi, E, comparisons inside indicator(...), "
-    "sum(... for i in range(...)), prod(...), and "
+    "on(x.end, ...), sum(... for i in range(...)), prod(...), and "
     f"{', '.join(sorted({*FUNCTIONS, *SEVERAL, *OPERATORS}))}"
 )
 
@@ -103,6 +107,15 @@ _NAMES: dict[type[ast.AST], str] = {
     ast.Eq: "==",
     ast.NotEq: "!=",
 }
+
+
+def kind_of(value: object) -> str:
+    """Return what a value that is no scalar is called."""
+    if isinstance(value, Tensor):
+        return f"a {value.kind}"
+    if isinstance(value, tuple):
+        return "a list"
+    return "a face" if isinstance(value, (Face, str)) else "a comparison"
 
 
 def is_comparison(value: object) -> bool:
