@@ -197,6 +197,7 @@ def test_no_text_gives_anything_but_an_expression_or_a_named_refusal(text: str) 
 
 
 EXAMPLE_OPTIONS = {
+    "elasticity": {"rank": 9},
     "helmholtz": {"tolerance": 1e-9},
     "parametric_heat": {"rank": 15},
     "poisson_10d": {"tolerance": 1e-9},
