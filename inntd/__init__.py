@@ -6,6 +6,7 @@ from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
 from inntd.models import CPModel, TuckerModel, load
 from inntd.problems import (
     Problem,
+    coefficient,
     diff,
     div,
     dot,
@@ -35,6 +36,7 @@ __all__ = [
     "StabilityWarning",
     "TuckerModel",
     "__version__",
+    "coefficient",
     "diff",
     "div",
     "dot",

@@ -273,6 +273,28 @@ def test_equal_conditions_of_all_components_are_one() -> None:
     assert condition.component is None
 
 
+def test_rigid_rotations_are_refused() -> None:
+    """A brick between two smooth plates that may still turn about one edge: both other components are held there."""
+    x, y, z = (it.Axis(name, 0, 1, elements=4, s=1) for name in "xyz")
+    u = it.unknown("u", C3, x, y, z)
+    held = [u[0].on(x) == 0, u[1].on(z.start) == 0]
+    turning = it.Problem(strong=-it.div(stress(u)) - [1, 0, 0], conditions=[*held, u[2].on(y.start) == 0])
+    with pytest.raises(ValueError, match=r"does not see the motion with .* z in u\[1\], .* y in u\[2\]"):
+        it.solve(turning)
+    firm = it.Problem(strong=-it.div(stress(u)) - [1, 0, 0], conditions=[*held, u[2].on(z.start) == 0])
+    assert it.solve(firm, rank=6).model.norm() > 0
+
+
+def test_reaction_and_springs_hold_a_body() -> None:
+    """What acts on the values themselves leaves no motion free, prescribed values or not."""
+    soft = it.Problem(strong=-it.div(stress(U)) + U - [1, X])
+    springs = it.Problem(strong=-it.div(stress(U)) - [1, X], conditions=[U.flux(X_AXIS.end) == -3 * U])
+    for problem in (soft, springs):
+        answer = it.solve(problem, tolerance=1e-8)
+        expected = solved_densely(problem)
+        np.testing.assert_allclose(nodal(problem, answer.model), expected, atol=1e-6 * np.abs(expected).max())
+
+
 def test_rigid_translations_are_refused() -> None:
     with pytest.raises(ValueError, match=r"any constant may be added to u\[1\].*prescribe u\[1\] on a face"):
         it.solve(elasticity([U[0].on("boundary") == 0]))

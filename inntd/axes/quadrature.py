@@ -177,7 +177,7 @@ class AdaptiveRule:
         together: list[int] = []
         columns: list[Array] = []
         for i, function in enumerate(functions):
-            splits = getattr(function, "breaks", None) or ()
+            splits = self.splits(function)
             if not splits:
                 values = self.values(function, x)
                 if self._resolved(values, half, np.abs(values).max(), float(np.sum(weights * np.abs(values)))).all():
@@ -189,6 +189,11 @@ class AdaptiveRule:
         if together:
             whole = len(cells) == end - begin
             yield together, self._integrand(cells, self.xi if whole else xi, np.stack(columns, axis=2))
+
+    def splits(self, function: Function) -> Sequence[float]:
+        """Return the breaks and joints of a function that are no ends of pieces of the axis."""
+        points = [*(getattr(function, "breaks", None) or ()), *(getattr(function, "joints", None) or ())]
+        return np.setdiff1d(points, self.breaks).tolist() if points else ()
 
     def _integrand(self, cells: Cells, xi: Array, weighted: Array) -> Samples:
         """Return the samples at the Gauss points, without the probes."""

@@ -1,5 +1,6 @@
 """The physics, stated once: unknowns, weak and strong forms, conditions, problem files."""
 
+from inntd.problems.coefficient import coefficient
 from inntd.problems.conditions import Condition, Dirichlet
 from inntd.problems.expression import (
     diff,
@@ -38,6 +39,7 @@ __all__ = [
     "LoadForm",
     "Problem",
     "SeparatedFunction",
+    "coefficient",
     "diff",
     "div",
     "dot",

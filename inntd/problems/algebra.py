@@ -14,6 +14,7 @@ from typing import TypeAlias
 import sympy
 
 from inntd.axes import Axis
+from inntd.problems.given import WithoutDerivative
 
 #: Stands for the coordinate in every one-dimensional function, so that equal functions of different axes are equal.
 COORDINATE = sympy.Symbol("ξ", real=True)
@@ -27,16 +28,35 @@ MAX_TERMS = 20_000
 
 # (position of the axis, order of the derivative), sorted; on the component axis the component, counted from 1
 Index: TypeAlias = "tuple[tuple[int, int], ...]"
-Factors: TypeAlias = "frozenset[tuple[int, sympy.Expr]]"  # (position of the axis, function of COORDINATE)
+# Position of an axis; or, for a factor that couples several, their positions.
+Span: TypeAlias = "int | tuple[int, ...]"
+# (position of the axis, function of COORDINATE), or (positions of the axes, function of the axes' symbols)
+Factors: TypeAlias = "frozenset[tuple[Span, sympy.Expr]]"
 Key: TypeAlias = "tuple[Index | None, Index | None, Factors]"  # unknown, test function, coefficient
 Terms: TypeAlias = "dict[Key, float]"
 
 NOTHING: Factors = frozenset()
+
+
+def axes_of(place: Span) -> tuple[int, ...]:
+    """Return the positions of the axes that a factor depends on."""
+    return place if isinstance(place, tuple) else (place,)
+
+
 _JUMPS = (sympy.DiracDelta, sympy.Derivative, sympy.Subs)
+
+
+def is_coupled(terms: Terms) -> bool:
+    """Tell whether a factor of several axes is left in a sum."""
+    return any(isinstance(span, tuple) for _, _, factors in terms for span, _ in factors)
 
 
 class SeparationError(ValueError):
     """An expression does not factor by axis."""
+
+
+class Inseparable(SeparationError):
+    """A factor couples several axes; it may still be separated numerically."""
 
 
 class LinearityError(ValueError):
@@ -142,6 +162,9 @@ class Algebra:
         number, functions = 1.0, dict(left)
         for axis, function in right:
             mine = functions.pop(axis, None)
+            if isinstance(axis, tuple):
+                functions[axis] = function if mine is None else mine * function
+                continue
             if mine is not None:
                 extra, product = self._product(axis, mine, function)
                 number *= extra
@@ -187,26 +210,40 @@ class Algebra:
         trial, test, factors = key
         if any(function in PLACES for _, function in factors):
             raise ValueError("a face integral cannot be differentiated: write on(face, ...) as a term of its own")
+        pieces: list[Terms] = []
         for entry in factors:
+            rest = factors - {entry}
             if entry[0] == axis:
                 extra, slope = self._slope(entry[1], axis)
-                rest = factors - {entry}
                 joined = rest if slope is None else rest | {(axis, slope)}
-                return {(trial, test, joined): number * extra} if extra else {}
-        return {}
+                pieces.append({(trial, test, joined): number * extra} if extra else {})
+            elif axis in axes_of(entry[0]):
+                slopes = self.terms(self.derivative(entry[1], self.axes[axis]._sympy_(), entry[1], axis))
+                pieces.append(self.multiply({(trial, test, rest): number}, slopes))
+        return self.add(pieces)
+
+    def terms(self, expression: sympy.Expr) -> Terms:
+        """Return an expression as a sum of separated terms."""
+        raise NotImplementedError
 
     def _slope(self, function: sympy.Expr, axis: int) -> tuple[float, sympy.Expr | None]:
         known = self._slopes.get(function)
         if known is None:
             shown = function.xreplace({COORDINATE: self.axes[axis]._sympy_()})
-            try:
-                derivative = function.diff(COORDINATE)
-            except ValueError:
-                raise ValueError(_no_derivative(shown, self.axes[axis].name)) from None
-            if derivative.has(*_JUMPS):
-                raise ValueError(_no_derivative(shown, self.axes[axis].name))
-            known = self._slopes[function] = self.normal(derivative)
+            known = self._slopes[function] = self.normal(self.derivative(function, COORDINATE, shown, axis))
         return known
+
+    def derivative(self, function: sympy.Expr, symbol: sympy.Symbol, shown: sympy.Expr, axis: int) -> sympy.Expr:
+        """Differentiate by SymPy's rules, refusing jumps."""
+        try:
+            derivative = function.diff(symbol)
+        except WithoutDerivative:
+            raise
+        except ValueError:
+            raise ValueError(_no_derivative(shown, self.axes[axis].name)) from None
+        if derivative.has(*_JUMPS):
+            raise ValueError(_no_derivative(shown, self.axes[axis].name))
+        return derivative
 
 
 def _no_derivative(shown: sympy.Expr, axis: str) -> str:

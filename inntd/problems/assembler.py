@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import sympy
 
 from inntd.axes import Axis
-from inntd.problems.algebra import AT_END, AT_START, COORDINATE, NOTHING, PLACES, Factors, Key, Terms
-from inntd.problems.breaks import breaks
+from inntd.problems.algebra import (
+    AT_END,
+    AT_START,
+    COORDINATE,
+    NOTHING,
+    PLACES,
+    Factors,
+    Index,
+    Key,
+    Span,
+    Terms,
+    axes_of,
+)
+from inntd.problems.breaks import breaks, joints
 from inntd.problems.separate import AxisForm, AxisFunction, BilinearTerm, End, LinearTerm, LoadForm, SeparatedFunction
+
+OneAxis: TypeAlias = "frozenset[tuple[int, sympy.Expr]]"
 
 _END: dict[sympy.Expr, End] = {AT_START: "start", AT_END: "end"}
 
@@ -19,8 +34,10 @@ _END: dict[sympy.Expr, End] = {AT_START: "start", AT_END: "end"}
 class Assembler:
     """Turns sums of products into the forms of a solver; equal functions become one object."""
 
-    def __init__(self, axes: Sequence[Axis], component: int | None = None) -> None:
-        self.axes, self.component = tuple(axes), component
+    def __init__(
+        self, axes: Sequence[Axis], component: int | None = None, resolve: Callable[[Terms], Terms] | None = None
+    ) -> None:
+        self.axes, self.component, self._resolve = tuple(axes), component, resolve
         self._functions: dict[tuple[sympy.Expr, tuple[float, float]], AxisFunction] = {}
         self._forms: dict[AxisForm, AxisForm] = {}
         self._loads: dict[LoadForm, LoadForm] = {}
@@ -30,7 +47,7 @@ class Assembler:
         domain = self.axes[axis].domain
         known = self._functions.get((expression, domain))
         if known is None:
-            known = AxisFunction(expression, breaks(expression, domain))
+            known = AxisFunction(expression, breaks(expression, domain), joints(expression, domain))
             _check_finite(known, self.axes[axis])
             self._functions[expression, domain] = known
         return known
@@ -38,7 +55,7 @@ class Assembler:
     def operator(self, terms: Terms) -> tuple[BilinearTerm, ...]:
         """Return the terms with unknown and test function."""
         result = []
-        for (trial, test, factors), number in merge(terms).items():
+        for (trial, test, factors), number in self._merged(terms).items():
             trials, tests, weights = dict(trial or ()), dict(test or ()), dict(factors)
             forms = tuple(
                 self._form(i, trials.get(i, 0), tests.get(i, 0), weights.get(i)) for i in range(len(self.axes))
@@ -49,7 +66,7 @@ class Assembler:
     def load(self, terms: Terms) -> tuple[LinearTerm, ...]:
         """Return the terms with the test function alone."""
         result = []
-        for (_, test, factors), number in merge(terms).items():
+        for (_, test, factors), number in self._merged(terms).items():
             tests, weights = dict(test or ()), dict(factors)
             forms = tuple(self._load(i, tests.get(i, 0), weights.get(i)) for i in range(len(self.axes)))
             result.append(LinearTerm(number, forms))
@@ -58,10 +75,15 @@ class Assembler:
     def separated(self, terms: Terms) -> SeparatedFunction:
         """Return a sum of coefficients as a function."""
         result = []
-        for (_, _, factors), number in merge(terms).items():
+        for (_, _, factors), number in self._merged(terms).items():
             weights = dict(factors)
             result.append((number, tuple(self._weight(i, weights) for i in range(len(self.axes)))))
         return SeparatedFunction(self.axes, tuple(result))
+
+    def _merged(self, terms: Terms) -> dict[tuple[Index | None, Index | None, OneAxis], float]:
+        """Return few terms, with factors of one axis only."""
+        merged: Any = merge(self._resolve(terms) if self._resolve else terms)
+        return merged  # type: ignore[no-any-return]
 
     def _weight(self, axis: int, weights: dict[int, sympy.Expr]) -> AxisFunction | None:
         expression = weights.get(axis)
@@ -92,7 +114,9 @@ def _check_finite(function: AxisFunction, axis: Axis) -> None:
     try:
         function(start + (end - start) * np.array([0.0371, 0.2713, 0.5441, 0.7687, 0.9729]))
     except ValueError as error:
-        where = str(error).rpartition("ξ = ")[2]
+        _, found, where = str(error).rpartition("ξ = ")
+        if not found:  # another complaint, of a function given by code
+            raise
         raise ValueError(
             f"{function.shown(axis)} must be finite and real on the axis {axis.name} from {start:g} to {end:g}, "
             f"but it is not at {axis.name} = {where}"
@@ -108,14 +132,14 @@ def merge(terms: Terms) -> Terms:
     """
     while len(terms) > 1:
         before = len(terms)
-        for axis in sorted({axis for _, _, factors in terms for axis, _ in factors}):
+        for axis in sorted({axis for _, _, factors in terms for axis, _ in factors}, key=axes_of):
             terms = _merge_axis(terms, axis)
         if len(terms) == before:
             break
     return terms
 
 
-def _merge_axis(terms: Terms, axis: int) -> Terms:
+def _merge_axis(terms: Terms, axis: Span) -> Terms:
     groups: dict[Key, list[tuple[float, sympy.Expr]]] = defaultdict(list)
     for (trial, test, factors), number in terms.items():
         entry = next((entry for entry in factors if entry[0] == axis), None)
@@ -136,7 +160,7 @@ def _merge_axis(terms: Terms, axis: int) -> Terms:
     return merged
 
 
-def _with(rest: Factors, axis: int, function: sympy.Expr) -> Factors:
+def _with(rest: Factors, axis: Span, function: sympy.Expr) -> Factors:
     return rest if function is sympy.S.One else (rest or NOTHING) | {(axis, function)}
 
 

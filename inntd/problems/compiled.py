@@ -7,6 +7,8 @@ from typing import Any
 
 import sympy
 
+from inntd.problems.given import sources_in
+
 
 def compile_function(symbols: sympy.Symbol | Sequence[sympy.Symbol], expression: sympy.Expr) -> Callable[..., Any]:
     """Return a function of arrays, one per symbol.
@@ -21,4 +23,6 @@ def compile_function(symbols: sympy.Symbol | Sequence[sympy.Symbol], expression:
     np.float64(0.1257302210933933)
     """
     exact = expression.xreplace({number: sympy.Float(number, 20) for number in expression.atoms(sympy.Float)})
-    return sympy.lambdify(symbols, exact, "scipy")  # type: ignore[no-any-return]
+    sources = sources_in(expression)
+    modules: Any = [sources, "scipy"] if sources else "scipy"
+    return sympy.lambdify(symbols, exact, modules)  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ import numpy as np
 import sympy
 
 from inntd.axes import Axis, Face
-from inntd.problems.algebra import SeparationError
+from inntd.problems.algebra import SeparationError, is_coupled
 from inntd.problems.assembler import Assembler
 from inntd.problems.expand import Separator
 from inntd.problems.fields import Unknown, VectorUnknown, expression_of, fields_in
@@ -280,9 +280,12 @@ def _separated(
     faces: tuple[Face, ...], value: sympy.Expr, component: int | None, separator: Separator, assembler: Assembler
 ) -> list[Dirichlet]:
     try:
-        return [Dirichlet(faces, assembler.separated(separator.terms(value)), component)]
+        terms = separator.terms(value)
+        if not is_coupled(terms):
+            return [Dirichlet(faces, assembler.separated(terms), component)]
     except SeparationError:
-        return [_on_face(face, value, component, separator, assembler) for face in faces]
+        pass
+    return [_on_face(face, value, component, separator, assembler) for face in faces]
 
 
 def join_equal(conditions: Iterable[Dirichlet], components: int = 1) -> tuple[Dirichlet, ...]:
@@ -325,7 +328,7 @@ def exact_number(value: float) -> sympy.Expr:
     return sympy.Integer(int(value)) if value.is_integer() else sympy.Float(value)
 
 
-def check_agreement(conditions: Sequence[Dirichlet], names: Sequence[str] = ("",)) -> None:
+def check_agreement(conditions: Sequence[Dirichlet], names: Sequence[str] = ("",), slack: float = 0.0) -> None:
     """Refuse conditions with different values where their faces meet, found on sample points of the shared edges.
 
     Parameters
@@ -334,6 +337,8 @@ def check_agreement(conditions: Sequence[Dirichlet], names: Sequence[str] = ("",
         Those of all components.
     names
         Of the components, for messages.
+    slack
+        The relative error that numerical separation leaves in values.
 
     Raises
     ------
@@ -347,7 +352,8 @@ def check_agreement(conditions: Sequence[Dirichlet], names: Sequence[str] = ("",
         pairs = [(a, b) for a in one.faces for b in two.faces if a.axis is not b.axis or a.side == b.side]
         chunk = max(1, _CHUNK // (_SAMPLES * len(value.axes)))
         for first in range(0, len(pairs), chunk):
-            _compare(value, other, pairs[first : first + chunk], names[one.component or two.component or 0])
+            name = names[one.component or two.component or 0]
+            _compare(value, other, pairs[first : first + chunk], name, max(TOLERANCE, slack))
 
 
 def check_initial(operator: Sequence[BilinearTerm], conditions: Sequence[Dirichlet], setting: Setting) -> None:
@@ -371,14 +377,20 @@ def check_initial(operator: Sequence[BilinearTerm], conditions: Sequence[Dirichl
                 )
 
 
-def _compare(value: SeparatedFunction, other: SeparatedFunction, pairs: Sequence[tuple[Face, Face]], name: str) -> None:
+def _compare(
+    value: SeparatedFunction,
+    other: SeparatedFunction,
+    pairs: Sequence[tuple[Face, Face]],
+    name: str,
+    tolerance: float,
+) -> None:
     points = _edge_points(value.axes, pairs)
     left, right = value(points), other(points)
     # The size of the values over the whole box: on the edges sin(pi) may leave nothing but its round-off, 1e-16.
     everywhere = np.concatenate([points, _edge_points(value.axes, [()])])
     scale = max(1e-300, *(float(np.max(np.abs(each(everywhere)))) for each in (value, other)))
     worst = int(np.argmax(np.abs(left - right)))
-    if abs(left[worst] - right[worst]) > TOLERANCE * scale:
+    if abs(left[worst] - right[worst]) > tolerance * scale:
         a, b = pairs[worst // _SAMPLES]
         names = f"{a.axis.name}.{a.side} and {b.axis.name}.{b.side}" if a.axis is not b.axis else shown_faces([a])
         coordinates = zip(value.axes, points[worst], strict=True)

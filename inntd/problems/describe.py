@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from inntd.axes import Axis, Face
-from inntd.problems.algebra import COORDINATE, PLACES, Index, Key
+from inntd.problems.algebra import COORDINATE, PLACES, Index, Key, axes_of
 from inntd.problems.conditions import shown_faces
 from inntd.problems.separate import AxisForm, AxisFunction, BilinearTerm, LinearTerm, LoadForm
 from inntd.problems.setting import Setting
@@ -33,6 +33,7 @@ def describe(problem: Problem) -> str:
     rows += _labelled("strong form", [f"{shorten(equation, 2000)} = 0" for equation in problem.equations])
     rows.append(("weak form", f"{shorten(problem.weak, 2000)} = 0"))
     rows += _counted("operator", [_shown_bilinear(term, setting) for term in problem.operator])
+    rows += _labelled("separated", [str(separation) for separation in problem.separations])
     rows += _counted("load", [_shown_linear(term, setting) for term in problem.load])
     rows += _labelled("conditions", [str(condition) for condition in problem.written_conditions] or ["none"])
     rows += _natural(problem)
@@ -147,7 +148,10 @@ def shown_key(key: Key, number: float, setting: Setting) -> str:
     """Return the text of one term of a separated sum."""
     trial, test, factors = key
     texts = [f"{number:g}"]
-    for i, function in sorted(factors, key=lambda entry: entry[0]):
+    for i, function in sorted(factors, key=lambda entry: axes_of(entry[0])):
+        if isinstance(i, tuple):
+            texts.append(f"({function})")
+            continue
         shown = function.xreplace({COORDINATE: setting.axes[i]._sympy_()})
         texts.append(f"(on {setting.axes[i].name}.{function})" if function in PLACES else f"({shown})")
     for index, names in ((trial, setting.names()), (test, setting.names(tests=True))):

@@ -11,7 +11,17 @@ from sympy.core.function import AppliedUndef
 
 from inntd.axes import Axis
 from inntd.problems import calculus, functions
-from inntd.problems.algebra import COORDINATE, NOTHING, Algebra, Index, LinearityError, SeparationError, Terms
+from inntd.problems.algebra import (
+    COORDINATE,
+    NOTHING,
+    Algebra,
+    Index,
+    Inseparable,
+    LinearityError,
+    SeparationError,
+    Span,
+    Terms,
+)
 from inntd.problems.fields import FieldSymbol, TestFunction, Unknown
 from inntd.problems.nodes import Operator
 from inntd.problems.shapes import ShapeError, Value, combine, each, shape_of, shown_shape
@@ -215,12 +225,19 @@ class Separator(Algebra):
             f"the problem must be linear in the {role} {' and '.join(names)}, got the term {shorten(e)}{advice}"
         )
 
-    def inseparable(self, e: sympy.Expr) -> SeparationError:
+    def coupled(self, e: sympy.Expr) -> Terms:
+        """Return a factor of several axes as it is; it is separated numerically in the end."""
+        return {(None, None, frozenset([(tuple(sorted(self.scope(e).axes)), e)])): 1.0}
+
+    def factor(self, span: Span, function: sympy.Expr) -> Terms:
+        """Return a function of one axis, in COORDINATE, or of several, in their symbols, as a sum."""
+        return self.coupled(function) if isinstance(span, tuple) else self.term(span, function)
+
+    def inseparable(self, e: sympy.Expr) -> Inseparable:
         """Return the error for a factor that couples several axes."""
         names = ", ".join(self.axes[i].name for i in sorted(self.scope(e).axes))
-        return SeparationError(
-            f"the factor {shorten(e)} couples the axes {names} and does not factor by axis after expansion; "
-            "write it as a sum of products of functions of one axis each"
+        return Inseparable(
+            f"the factor {shorten(e)} couples the axes {names} and does not factor by axis after expansion"
         )
 
 

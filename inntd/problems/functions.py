@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import sympy
 from sympy.core.relational import Relational
 
-from inntd.problems.algebra import COORDINATE, SeparationError, Terms
+from inntd.problems.algebra import COORDINATE, Inseparable, SeparationError, Span, Terms
+from inntd.problems.given import Given
 from inntd.problems.indicator import Indicator
 
 if TYPE_CHECKING:
@@ -25,11 +26,14 @@ Parts = dict[int, sympy.Expr]  # position of an axis (-1: constant) -> summand i
 
 
 def expand(separator: Separator, e: sympy.Expr) -> Terms:
-    """Return a function of several axes as a separated sum, or refuse it by name."""
+    """Return a function of several axes as a separated sum, or as one factor of them if no rule separates it."""
     for kind, rule in _RULES:
         if isinstance(e, kind):
-            return rule(separator, e)
-    raise separator.inseparable(e)
+            try:
+                return rule(separator, e)
+            except Inseparable:
+                break
+    return separator.coupled(e)
 
 
 def summands(separator: Separator, e: sympy.Expr, whole: sympy.Expr) -> Parts:
@@ -84,11 +88,29 @@ def _varying(separator: Separator, e: sympy.Expr) -> tuple[list[sympy.Expr], sym
 
 
 def _exp(separator: Separator, e: sympy.Expr) -> Terms:
-    parts, constant = _varying(separator, e)
+    try:
+        parts, constant = _varying(separator, e)
+    except Inseparable:
+        groups = _independent(separator, sympy.expand(e.args[0]))
+        if len(groups) == 1:
+            raise
+        return separator.terms(sympy.Mul(*(sympy.exp(group) for group in groups), evaluate=False))
     if not parts:
         return separator.terms(sympy.exp(constant))
     share = constant / len(parts)  # shared evenly: exp(-1000) alone would vanish
     return separator.product([sympy.exp(part + share) for part in parts], e)
+
+
+def _independent(separator: Separator, e: sympy.Expr) -> list[sympy.Expr]:
+    """Group the summands of an expression such that different groups share no axis."""
+    groups: list[tuple[frozenset[int], sympy.Expr]] = []
+    for part in sympy.Add.make_args(e):
+        axes, joined = separator.scope(part).axes, part
+        for group in [group for group in groups if group[0] & axes]:
+            groups.remove(group)
+            axes, joined = axes | group[0], joined + group[1]
+        groups.append((axes, joined))
+    return [expression for _, expression in groups]
 
 
 def _hyperbolic(separator: Separator, e: sympy.Expr) -> Terms:
@@ -145,13 +167,19 @@ def _power_of_product(separator: Separator, terms: Terms, e: sympy.Expr) -> Term
     exponent = e.args[1]
     (((_, _, factors), number),) = terms.items()
     if not exponent.is_Integer and not (
-        number > 0 and all(nonnegative(function, separator.axes[axis].domain) for axis, function in factors)
+        number > 0 and all(_surely_nonnegative(separator, span, function) for span, function in factors)
     ):
         raise separator.inseparable(e)
     result = separator.terms(sympy.Float(number) ** exponent)
-    for axis, function in factors:
-        result = separator.multiply(result, separator.term(axis, function**exponent))
+    for span, function in factors:
+        result = separator.multiply(result, separator.factor(span, function**exponent))
     return result
+
+
+def _surely_nonnegative(separator: Separator, span: Span, function: sympy.Expr) -> bool:
+    if isinstance(span, tuple):
+        return bool(function.is_nonnegative)
+    return nonnegative(function, separator.axes[span].domain)
 
 
 def nonnegative(function: sympy.Expr, domain: tuple[float, float]) -> bool:
@@ -170,10 +198,10 @@ def _logarithm(separator: Separator, e: sympy.Expr) -> Terms:
     if len(terms) != 1:
         raise separator.inseparable(e)
     (((_, _, factors), number),) = terms.items()
-    if number <= 0 or not all(nonnegative(function, separator.axes[axis].domain) for axis, function in factors):
+    if number <= 0 or not all(_surely_nonnegative(separator, span, function) for span, function in factors):
         raise separator.inseparable(e)
     sums = [separator.terms(sympy.log(sympy.Float(number)))]
-    return separator.add(sums + [separator.term(axis, sympy.log(function)) for axis, function in factors])
+    return separator.add(sums + [separator.factor(span, sympy.log(function)) for span, function in factors])
 
 
 def _multiplicative(separator: Separator, e: sympy.Expr) -> Terms:
@@ -183,8 +211,8 @@ def _multiplicative(separator: Separator, e: sympy.Expr) -> Terms:
         raise separator.inseparable(e)
     (((_, _, factors), number),) = terms.items()
     result = separator.terms(e.func(sympy.Float(number)))
-    for axis, function in factors:
-        result = separator.multiply(result, separator.term(axis, e.func(function)))
+    for span, function in factors:
+        result = separator.multiply(result, separator.factor(span, e.func(function)))
     return result
 
 
@@ -218,6 +246,15 @@ def _piecewise(separator: Separator, e: sympy.Expr) -> Terms:
     return separator.terms(sympy.Add(*total))
 
 
+def _given(separator: Separator, e: Given) -> Terms:
+    """Expand a given function that is a sum of products, such as a CP model."""
+    if e.source.modes is None:
+        raise separator.inseparable(e)
+    products = (sympy.Mul(*(Given(part, c) for part, c in zip(mode, e.coordinates, strict=True)))
+                for mode in e.source.modes)  # fmt: skip
+    return separator.add(separator.terms(product) for product in products)
+
+
 _Rule = Callable[["Separator", sympy.Expr], Terms]
 _RULES: tuple[tuple[type | tuple[type, ...], _Rule], ...] = (
     (sympy.exp, _exp),
@@ -228,4 +265,5 @@ _RULES: tuple[tuple[type | tuple[type, ...], _Rule], ...] = (
     ((sympy.Abs, sympy.sign), _multiplicative),
     (Indicator, _indicator),
     (sympy.Piecewise, _piecewise),
+    (Given, _given),
 )

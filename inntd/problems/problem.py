@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sympy
 
+from inntd import _checks
+from inntd._checks import StabilityWarning
 from inntd.axes import Axis
 from inntd.problems import describe
-from inntd.problems.algebra import SeparationError, Terms
+from inntd.problems.algebra import SeparationError, Terms, is_coupled
 from inntd.problems.align import align as align_axes
 from inntd.problems.assembler import Assembler
 from inntd.problems.conditions import (
@@ -29,8 +32,11 @@ from inntd.problems.faces import check_faces, check_flux_unknowns, flux_form, re
 from inntd.problems.fields import Unknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
 from inntd.problems.nodes import Operator
+from inntd.problems.numerical import DEFAULT_RANK, DEFAULT_TOLERANCE, SMALLEST_TOLERANCE, Numerical, Separation
+from inntd.problems.omissions import check_parameters, idle_indicators
 from inntd.problems.separate import BilinearTerm, LinearTerm, PointFunction, SeparatedFunction
 from inntd.problems.setting import Setting, setting_of_strong, setting_of_weak
+from inntd.problems.stability import doubts
 from inntd.problems.tensor import scalar_of
 from inntd.problems.text import shorten
 from inntd.problems.weaken import by_parts, weak_form
@@ -58,6 +64,11 @@ class Problem:
     align
         Whether the axes get breaks, and nodes, where coefficients, sources or given values jump or have kinks. Patches
         that cross such places lose their order.
+    separation_tolerance
+        Factors that couple several axes and do not factor after expansion are separated numerically, each to this
+        relative L2 error, 1e-8 by default. :func:`inntd.solve` asks for a tenth of its own tolerance when that is less.
+    separation_rank
+        The largest number of products that such a factor may become, 64 by default.
 
     Attributes
     ----------
@@ -77,6 +88,9 @@ class Problem:
         Tuple of :class:`~inntd.problems.conditions.Dirichlet`.
     exact
         :class:`~inntd.problems.separate.SeparatedFunction`, None if not given or not separable.
+    separations
+        Tuple of :class:`~inntd.problems.numerical.Separation`: what was separated numerically, its number of products,
+        its error.
     exact_function
         A callable on points (K, D), None if no exact solution is given.
     setup_seconds
@@ -87,8 +101,15 @@ class Problem:
     TypeError
         An argument of the wrong kind.
     ValueError
-        Unknown symbols, a term that is not linear in u or v, a factor that couples axes, contradictory or missing
-        conditions; the message names the term and the remedy.
+        Unknown symbols, a term that is not linear in u or v, a factor that couples axes and takes too many products,
+        contradictory or missing conditions, a parameter that appears nowhere; the message names the term and the
+        remedy.
+
+    Warns
+    -----
+    StabilityWarning
+        Diffusion that vanishes or changes its sign, an equation that runs backward in time, boundary layers thinner
+        than the mesh, indicators that never switch: with the place and a remedy.
 
     Examples
     --------
@@ -109,8 +130,12 @@ class Problem:
         title: str = "",
         exact: Any = None,
         align: bool = True,
+        separation_tolerance: float = DEFAULT_TOLERANCE,
+        separation_rank: int = DEFAULT_RANK,
     ) -> None:
         begin = time.perf_counter()
+        self.separation_tolerance = _checks.finite_float("separation_tolerance", separation_tolerance, positive=True)
+        self.separation_rank = _checks.positive_int("separation_rank", separation_rank)
         if (weak is None) == (strong is None):
             raise TypeError(f"Problem needs either weak or strong, got {'neither' if weak is None else 'both'}")
         if not isinstance(title, str):
@@ -125,6 +150,10 @@ class Problem:
         self.axes: tuple[Axis, ...] = self.setting.axes
         self.component = self.setting.component
         self.written_conditions = _conditions(conditions, self.unknowns)
+        self._given: dict[str, Any] = {
+            "weak": weak, "strong": strong, "conditions": self.written_conditions, "title": title, "exact": exact,
+            "align": align, "separation_rank": self.separation_rank,
+        }  # fmt: skip
         self.fluxes = tuple(condition for condition in self.written_conditions if isinstance(condition, Flux))
         if self.fluxes and not self.is_strong:
             raise ValueError(
@@ -132,13 +161,17 @@ class Problem:
                 "-on(x.end, value * v)"
             )
 
-        separator, assembler = Separator(self.axes, self.setting.slots), Assembler(self.axes, self.component)
+        separator = Separator(self.axes, self.setting.slots)
+        numerical = Numerical(separator, self.separation_tolerance, self.separation_rank)
+        assembler = Assembler(self.axes, self.component, numerical.resolve)
         self._separate_form(name, separator, assembler)
-        self._separate_conditions(separator, assembler)
+        self._separate_conditions(separator, assembler, numerical)
         self._separate_exact(exact, separator, assembler)
+        self.separations: tuple[Separation, ...] = tuple(numerical.separations)
         self.notes: tuple[str, ...] = ()
         if align:
             self._align()
+        self._warn()
         self.setup_seconds = time.perf_counter() - begin
 
     def _read_form(self, weak: Any, strong: Any) -> Setting:
@@ -179,7 +212,7 @@ class Problem:
         self.weak += added
         return separator.add([terms, separator.terms(added)])
 
-    def _separate_conditions(self, separator: Separator, assembler: Assembler) -> None:
+    def _separate_conditions(self, separator: Separator, assembler: Assembler, numerical: Numerical) -> None:
         parts: list[Dirichlet] = []
         for condition in (given for given in self.written_conditions if not isinstance(given, Flux)):
             where = f"the value of {condition.name} on {shorten(condition).partition(' on ')[2]}"
@@ -188,9 +221,11 @@ class Problem:
             check_whole_faces(condition, separator)
             parts += separate_condition(condition, self.setting, separator, assembler)
         self.conditions: tuple[Dirichlet, ...] = join_equal(parts, self.setting.components)
-        check_agreement(self.conditions, self.setting.names())
+        errors = [separation.error for separation in numerical.separations]
+        check_agreement(self.conditions, self.setting.names(), 10.0 * max(errors, default=0.0))
         check_faces(self.operator, self.load, self.conditions, self.fluxes, self.setting)
         check_initial(self.operator, self.conditions, self.setting)
+        check_parameters(self.axes, self.operator, self.load, self.conditions)
 
     def _separate_exact(self, exact: Any, separator: Separator, assembler: Assembler) -> None:
         self.exact: SeparatedFunction | None = None
@@ -200,13 +235,24 @@ class Problem:
             return
         expression = self.exact_expression = self._joined_exact(exact)
         try:
-            self.exact = self.exact_function = assembler.separated(separator.terms(expression))
+            terms = separator.terms(expression)
+            if is_coupled(terms) and not expression.has(Operator):  # its own values are better than separated ones
+                self.exact_function = PointFunction(self.axes, expression)
+            else:
+                self.exact = self.exact_function = assembler.separated(terms)
         except SeparationError as error:
             if expression.has(Operator):
                 raise ValueError(f"exact: {error}") from None
             self.exact_function = PointFunction(self.axes, expression)
         except ValueError as error:
             raise ValueError(f"exact: {error}") from None
+
+    def _warn(self) -> None:
+        """Warn of what is allowed, but likely not meant or not stable."""
+        values = [value for condition in self.written_conditions for value in condition.values]
+        found = [*idle_indicators(self.axes, [self.weak, *values])]
+        for doubt in found + doubts(self.setting, self.axes, self.operator, self.conditions):
+            warnings.warn(doubt, StabilityWarning, stacklevel=3)
 
     def _align(self) -> None:
         """Exchange the axes for the same axes with the breaks of the functions over them."""
@@ -234,6 +280,35 @@ class Problem:
             return parts[0]
         c = self.axes[self.component]._sympy_()
         return sympy.Add(*(part * Indicator(sympy.Abs(c - k) < sympy.Rational(1, 2)) for k, part in enumerate(parts)))
+
+    def refined(self, tolerance: float) -> Problem:
+        """Return this problem with everything separated to a tolerance: itself, if it is already.
+
+        Parameters
+        ----------
+        tolerance
+            Relative L2 error of each factor; below 1e-13 nothing is gained.
+
+        Raises
+        ------
+        SeparationError
+            A factor takes more than `separation_rank` products; names it and the error that is reached.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> x, y = it.Axis("x", 0, 1, elements=8), it.Axis("y", 0, 1, elements=8)
+        >>> u, v = it.unknown("u", x, y), it.test_function()
+        >>> problem = it.Problem(weak=u * v - v / (1 + x + y))
+        >>> [separation.rank for separation in problem.separations]
+        [6]
+        >>> [separation.rank for separation in problem.refined(1e-11).separations]
+        [7]
+        """
+        tolerance = max(_checks.finite_float("tolerance", tolerance, positive=True), SMALLEST_TOLERANCE)
+        if all(separation.error <= tolerance for separation in self.separations):
+            return self
+        return Problem(**self._given, separation_tolerance=tolerance)
 
     def describe(self) -> str:
         """Return a readable text: axes, weak form, separated terms, conditions.

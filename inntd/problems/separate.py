@@ -33,6 +33,8 @@ class AxisFunction:
         A SymPy expression in `inntd.problems.algebra.COORDINATE`.
     breaks
         The points inside the axis where it jumps or has a kink.
+    joints
+        Points where it is smooth but made of different polynomials on either side: quadrature splits its cells there.
 
     Examples
     --------
@@ -44,6 +46,7 @@ class AxisFunction:
 
     expression: sympy.Expr
     breaks: tuple[float, ...] = ()
+    joints: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_hash", hash((self.expression, self.breaks)))

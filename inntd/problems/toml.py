@@ -29,6 +29,7 @@ import sympy
 
 from inntd import _checks
 from inntd.problems import tables
+from inntd.problems.attached import read_coefficients
 from inntd.problems.conditions import Condition, FluxTrace, Trace
 from inntd.problems.declarations import file_symbols, read_unknowns
 from inntd.problems.fields import Unknown
@@ -43,8 +44,9 @@ else:
     import tomli as tomllib
 
 MAX_BYTES = 1_000_000
+_SEPARATION = ("separation_tolerance", "separation_rank")
 _METHODS = "a string, the name of a method"
-_TABLES = ("title", "exact", "axes", "unknown", "problem", "conditions", "solve")
+_TABLES = ("title", "exact", "axes", "unknown", "coefficients", "problem", "conditions", "solve")
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def parse_problem(text: str, *, path: Path | None = None) -> ProblemFile:
     except RecursionError:
         raise ValueError(f"{place} is nested too deeply") from None
     try:
-        return _Reader(place, data).read(path)
+        return _Reader(place, data, path).read()
     except RecursionError:
         raise ValueError(f"{place}: the expressions are nested too deeply") from None
 
@@ -120,16 +122,24 @@ def parse_problem(text: str, *, path: Path | None = None) -> ProblemFile:
 class _Reader:
     """Builds the problem from the tables of one file."""
 
-    def __init__(self, place: str, data: dict[str, Any]) -> None:
-        self.place, self.data, self.budget = place, data, Budget()
+    def __init__(self, place: str, data: dict[str, Any], path: Path | None) -> None:
+        self.place, self.data, self.path, self.budget = place, data, path, Budget()
         tables.check_keys(place, "the file", data, _TABLES)
         self.axes = tables.read_axes(place, tables.table(place, data, "axes"))
         self.unknowns, self.tests = read_unknowns(place, data.get("unknown", {}), self.axes)
         self.names = _Names(self._parser, file_symbols(self.axes, self.unknowns, self.tests))
 
-    def read(self, path: Path | None) -> ProblemFile:
+    def _read_coefficients(self) -> None:
+        entries = tables.table(self.place, self.data, "coefficients", required=False)
+        folder = None if self.path is None else self.path.parent
+        for name, value, place in read_coefficients(self.place, entries, self.axes, folder):
+            self.names.give(name, value, place)
+
+    def read(self) -> ProblemFile:
+        """Return what the file says."""
+        self._read_coefficients()
         problem_table = tables.table(self.place, self.data, "problem")
-        tables.check_keys(self.place, "[problem]", problem_table, ("strong", "weak", "where"))
+        tables.check_keys(self.place, "[problem]", problem_table, ("strong", "weak", "where", *_SEPARATION))
         where = tables.table(self.place, problem_table, "where", required=False)
         for name, text in where.items():
             self.names.define(name, text, f"{self.place}: [problem.where] {name}")
@@ -149,10 +159,11 @@ class _Reader:
         exact = self.names("exact")[0] if "exact" in self.data else None
         options = self._read_options()
         try:
-            problem = Problem(**forms, conditions=conditions, title=title, exact=exact)
+            separation = {key: problem_table[key] for key in _SEPARATION if key in problem_table}
+            problem = Problem(**forms, conditions=conditions, title=title, exact=exact, **separation)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self.place}: {error}") from None
-        return ProblemFile(problem, problem.exact, options, path)
+        return ProblemFile(problem, problem.exact, options, self.path)
 
     def _parser(self, place: str) -> Parser:
         return Parser(place, self.names, self.names.known(), self.budget)
@@ -263,15 +274,23 @@ class _Names:
 
     def define(self, name: str, value: Any, place: str) -> None:
         """Add a named expression, a string, a number or a list of these."""
+        self._check(name, place)
+        for part in value if isinstance(value, list) else [value]:
+            if not isinstance(part, str):
+                tables.number(place, part)
+        self._texts[name] = value, place
+
+    def give(self, name: str, value: Value, place: str) -> None:
+        """Add a named value."""
+        self._check(name, place)
+        self._values[name] = value, 1
+
+    def _check(self, name: str, place: str) -> None:
         if not name.isidentifier() or name.startswith("__"):
             raise ValueError(f"{place}: a name must be a word of letters, digits and underscores, got {name!r}")
         stems = {known.partition("[")[0] for known in self._values}
         if (name in RESERVED and name != "exact") or name in stems:
             raise ValueError(f"{place}: the name {name} is taken; choose another one")
-        for part in value if isinstance(value, list) else [value]:
-            if not isinstance(part, str):
-                tables.number(place, part)
-        self._texts[name] = value, place
 
     def __call__(self, name: str) -> tuple[Value, int]:
         """Return a value and its size; names may refer to each other in any order, but not in a circle."""

@@ -148,7 +148,11 @@ def solve_alternating(system: DiscreteSystem, plan: Plan, watch: Callable[[Step]
     if any(free.stop <= free.start for free in system.free):
         nothing = [np.zeros((max(0, free.stop - free.start), 0)) for free in system.free]
         return Outcome(nothing, "converged", "the conditions fix every node: nothing to solve", 0.0, (), 0)
-    state = start(system, plan)
+    return run(start(system, plan), plan, watch)
+
+
+def run(state: State, plan: Plan, watch: Callable[[Step], None] | None = None) -> Outcome:
+    """Grow and update the modes of a solver that is ready for steps; Ctrl-C ends it with the best modes so far."""
     try:
         status, message = _run(state, plan, watch)
     except KeyboardInterrupt:
@@ -175,7 +179,7 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
         plan.proximal,
     )
     starts = [
-        c.from_nodes(np.eye(axis.size)) if d == system.component else _start_columns(c, axis.nodes[: axis.size][free])
+        c.from_nodes(np.eye(axis.size)) if d == system.component else start_columns(c, axis.nodes[: axis.size][free])
         for d, (c, axis, free) in enumerate(zip(coordinates, system.axes, system.free, strict=True))
     ]
     random, now = np.random.default_rng(plan.seed), time.perf_counter()
@@ -193,7 +197,7 @@ def _sign(system: DiscreteSystem) -> float:
     return -1.0 if trace < 0 else 1.0
 
 
-def _start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:
+def start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:
     """Constant, linear and quadratic function on the free nodes: new modes start from random mixtures of them.
 
     Fully random starts are nearly orthogonal to everything in many dimensions; the three together are orthogonal to

@@ -8,26 +8,65 @@ from dataclasses import replace
 from inntd.models.result import Step
 from inntd.solvers.alternating import FLOOR, Outcome, Plan, solve_alternating
 from inntd.solvers.direct import direct_route, solve_direct, system_has_fixed
-from inntd.solvers.free import FreeSystem, definite_sign, free_system
+from inntd.solvers.free import FreeSystem, definite_sign, free_system, symmetric
+from inntd.solvers.minimal_residual import solve_minimal_residual
 from inntd.solvers.nullspace import cancellation, constant_nullspace, singular_message
 from inntd.solvers.operator import DiscreteSystem
 from inntd.solvers.residual import estimated_error, relative_residual
+from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
 
 Watch = Callable[[Step], None] | None
 
 # Two axes: a few modes by alternating updates are faster than any direct solution, many are not.
 FEW_MODES = 8
+# Where minimal residual and Tucker-Galerkin are worth a try when alternating updates fail.
+MANY_TERMS = 16
+COUPLED_AXES = 6
 DIRECT_SECONDS = 20.0
 
 
 def solve_automatic(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> Outcome:
     """Solve by alternating updates where they are at home, and by other routes where they are not."""
+    if system_has_fixed(system) or len(system.axes) == 1:
+        return solve_by_updates(system, plan, watch)
     free = free_system(system)
-    if len(free.sizes) == 2 and not system_has_fixed(system):
+    if len(free.sizes) == 2:
         route = direct_route(free, constant_nullspace(system))
         if route is not None and route.seconds <= DIRECT_SECONDS:
             return _two_axes(system, free, plan, watch)
-    return solve_by_updates(system, plan, watch)
+    outcome = solve_by_updates(system, plan, watch)
+    if definite_sign(free) != 0 or not _dissatisfied(outcome, plan):
+        return outcome
+    return _rescued(system, free, outcome, plan, watch)
+
+
+def _dissatisfied(outcome: Outcome, plan: Plan) -> bool:
+    """Whether alternating updates of a Galerkin system ended worse than they should."""
+    if outcome.status == "interrupted" or (plan.tolerance is not None and plan.tolerance <= FLOOR):
+        return False
+    if outcome.status == "diverged" and "singular" in outcome.message:
+        return False
+    return outcome.status in ("stagnated", "diverged") or outcome.repaired > 0
+
+
+def _rescued(system: DiscreteSystem, free: FreeSystem, outcome: Outcome, plan: Plan, watch: Watch) -> Outcome:
+    """Try the routes for indefinite and convective operators, and return the outcome with the least estimate."""
+    tried = [outcome]
+    if symmetric(free) or _convective(system):
+        for name, solver, suits in (
+            ("minimal residual", solve_minimal_residual, len(free.terms) <= MANY_TERMS),
+            ("Tucker-Galerkin", solve_tucker, 3 <= len(free.sizes) <= COUPLED_AXES and plan.tolerance is not None),
+        ):
+            if not suits or constant_nullspace(system):
+                continue
+            own = replace(plan, rank=min(plan.rank, DEFAULT_MODES)) if solver is solve_tucker else plan
+            found = solver(system, own, watch)
+            reason = "the operator is indefinite" if outcome.repaired else "Galerkin updates stagnated"
+            tried.append(replace(found, notes=(*found.notes, f"{reason}: solved by {name} instead of alternating")))
+            if found.status in ("converged", "interrupted"):
+                break
+    converged = [found for found in tried if found.status == "converged"]
+    return min(converged or tried, key=lambda found: found.estimate)
 
 
 def solve_by_updates(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> Outcome:
@@ -66,6 +105,9 @@ def _by_residual(free: FreeSystem, outcome: Outcome, plan: Plan) -> Outcome:
         return replace(outcome, message=f"{outcome.message}; the relative residual is {left:.1e}")
     estimate = max(estimate, FLOOR)
     outcome = replace(outcome, estimate=estimate)
+    if plan.tolerance is None and outcome.repaired and estimate > 1.0:
+        message = f"the residual tells of an error of {estimate:.1e}: the operator is indefinite; use method='auto'"
+        return replace(outcome, status="diverged", message=message)
     if outcome.status == "converged" and plan.tolerance is not None and estimate > 3 * plan.tolerance:
         message = (
             f"modes settled, but the residual tells of an error of {estimate:.1e}: first-order terms are strong for "

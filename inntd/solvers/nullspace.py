@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inntd.solvers.operator import DiscreteSystem
+from inntd.solvers.rigid import free_motion
 
 # Operators whose terms cancel to less than this on the solution are reported as singular.
 SINGULAR = 1e-6
@@ -75,12 +76,23 @@ def _check_components(system: DiscreteSystem, names: Sequence[str]) -> None:
     count = system.axes[system.component].size
     loose = [k for k in range(count) if _kills(system, k).any(axis=1).all()]
     if loose:
-        shown = ", ".join(names[k] if k < len(names) else f"component {k}" for k in loose)
+        shown = ", ".join(_name(names, k) for k in loose)
         raise ValueError(
             f"the operator leaves the solution undetermined: any constant may be added to {shown}, which no Dirichlet "
             "condition and no term without derivatives fixes (a rigid translation, or the level of a pressure); "
             f"prescribe {shown} on a face, or add a term that is not differentiated"
         )
+    motion = free_motion(system)
+    if motion:
+        parts = [f"{c:+.3g} {axis}".strip() + f" in {_name(names, k)}" for (k, axis), c in motion.items()]
+        raise ValueError(
+            f"the operator leaves the solution undetermined: it does not see the motion with {', '.join(parts)} "
+            "(a rigid rotation, say), and no Dirichlet condition prevents it; prescribe one more component on a face"
+        )
+
+
+def _name(names: Sequence[str], component: int) -> str:
+    return names[component] if component < len(names) else f"component {component}"
 
 
 def _kills_constants(band: npt.NDArray[np.float64]) -> bool:

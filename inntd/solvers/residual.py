@@ -124,7 +124,8 @@ def _inverse_norm(rotated: Separated, values: Sequence[Vector]) -> float:
         total = rotated.columns[0] * rotated.weights
         for own in rotated.columns[1:-1]:
             total = (total[:, None, :] * own[None, :, :]).reshape(-1, total.shape[1])
-        tensor = (total @ rotated.columns[-1].T).reshape([len(own) for own in values])
+        several = len(values) > 1
+        tensor = (total @ rotated.columns[-1].T if several else total.sum(axis=1)).reshape([len(own) for own in values])
         divisor = values[0].copy()
         for own in values[1:]:
             divisor = np.add.outer(divisor, own)

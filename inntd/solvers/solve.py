@@ -20,11 +20,15 @@ from inntd.solvers.alternating import Outcome, Plan
 from inntd.solvers.automatic import solve_automatic, solve_by_updates
 from inntd.solvers.direct import solve_direct
 from inntd.solvers.fields import fields_by_name
+from inntd.solvers.minimal_residual import solve_minimal_residual
 from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, assemble
 from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
 
-Method = Literal["auto", "alternating", "greedy", "direct", "tucker"]
+# Share of the tolerance that numerical separation of coefficients may take.
+SEPARATION = 0.1
+
+Method = Literal["auto", "alternating", "greedy", "direct", "tucker", "minimal_residual"]
 Route = Callable[[DiscreteSystem, Plan, Callable[[Step], None] | None], Outcome]
 
 ROUTES: dict[str, Route] = {
@@ -33,6 +37,7 @@ ROUTES: dict[str, Route] = {
     "greedy": solve_by_updates,
     "direct": solve_direct,
     "tucker": solve_tucker,
+    "minimal_residual": solve_minimal_residual,
 }
 
 # Routes that bear conditions on single components of a vector.
@@ -67,7 +72,8 @@ def solve(
         updates, for comparison. ``"direct"``: all coefficients at once by diagonalising the axes, then the best modes;
         for two axes, or a few short ones. ``"tucker"``: the best combination of the functions of a few CP modes
         (`rank` of them, default 6), updated axis by axis, for up to about six coupled axes; gives a `TuckerModel`.
-        ``"auto"``: alternating, and another route where it does not suit; a note in the answer says why.
+        ``"minimal_residual"``: alternating updates that minimise the residual, for indefinite operators. ``"auto"``:
+        alternating, and another route where it does not suit; a note in the answer says why.
     seed
         Of the starting values; one seed gives the same bits on one machine.
     threads
@@ -105,6 +111,8 @@ def solve(
     plan = _plan(rank, tolerance, method, seed)
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
+    if tolerance is not None:
+        problem = problem.refined(SEPARATION * tolerance)
     begin = time.perf_counter()
     with _Threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
@@ -114,6 +122,9 @@ def solve(
         outcome = ROUTES[method](system, plan, bar.show)
     model = _model(system, outcome)
     notes = list(outcome.notes)
+    if problem.separations:
+        worst = max(separation.error for separation in problem.separations)
+        notes.append(f"{len(problem.separations)} factors were separated numerically, with errors up to {worst:.1e}")
     if singular:
         model = _without_mean(model)
         notes.append("only natural or periodic boundaries: the solution is fixed by a zero mean")

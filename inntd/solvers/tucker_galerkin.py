@@ -22,12 +22,13 @@ from inntd.solvers.free import FreeSystem, Vector, free_system
 from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem
 from inntd.solvers.product import AxisSpace, Root, load_tensor, spectral_space
+from inntd.solvers.residual import estimated_error
 
 MOST_AXES = 8
 DEFAULT_MODES = 6
-MOST_MODES = 96
+MOST_MODES = 48
 DEFAULT_TOLERANCE = 1e-6
-CLEARLY = 10.0  # a function counts as missing when the last one kept is so much above the goal
+CLEARLY = 100.0  # a function counts as missing when the last one kept is so much above the goal
 START_GOAL = 1e-4  # of the CP modes' norm: what their subspaces leave out
 LARGEST_TENSOR = 4_000_000  # coefficients with one axis in full
 LONGEST_AXIS = 1500  # nodes up to which an axis is taken in full
@@ -100,7 +101,22 @@ def solve_tucker(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], Non
     if state.bounded and status == "converged":
         estimate, status = max(estimate, start.estimate), "stagnated"
         message = f"{plan.rank} CP modes do not span the solution: use method='direct' or 'alternating'"
-    return _outcome(free, state, history, estimate, status, message)
+    return _two_axes_judged(free, _outcome(free, state, history, estimate, status, message), goal)
+
+
+def _two_axes_judged(free: FreeSystem, outcome: Outcome, goal: float) -> Outcome:
+    """Of two axes the residual tells the error: with one other axis, updates cannot find what both subspaces miss."""
+    if len(free.sizes) != 2 or outcome.core is None:
+        return outcome
+    estimate = estimated_error(free, [outcome.factors[0] @ outcome.core, outcome.factors[1]])
+    if estimate is None or (estimate <= goal) == (outcome.status == "converged"):
+        return outcome if estimate is None else replace(outcome, estimate=max(estimate, FLOOR))
+    if estimate <= goal:
+        message = f"the residual tells of an error of {estimate:.1e}"
+        return replace(outcome, status="converged", estimate=estimate, message=message)
+    status: Status = outcome.status if outcome.status != "converged" else "stagnated"
+    message = f"the residual tells of an error of {estimate:.1e}: use method='direct', or raise rank"
+    return replace(outcome, status=status, estimate=estimate, message=message)
 
 
 def _check(system: DiscreteSystem) -> None:

@@ -1,0 +1,164 @@
+"""Functions given by numbers or code instead of a formula, as nodes of SymPy expressions.
+
+A `Source` is the function itself; `Given(source, x, y)` is the function of coordinates, a factor like any other: it is
+added, multiplied, put inside other functions and compiled with them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sympy
+
+Array = npt.NDArray[np.float64]
+#: Vectorised: k arrays (K,) to an array (K,).
+Vectorised = Callable[..., Any]
+
+# Two functions may share a name; SymPy compares atoms by value, so each gets a number of its own.
+_serial = itertools.count()
+
+
+class WithoutDerivative(ValueError):
+    """A given function is differentiated that cannot be."""
+
+
+class Source(sympy.Atom):  # type: ignore[misc]
+    """A function of k coordinates that SymPy cannot look into.
+
+    Parameters
+    ----------
+    name
+        How it is printed.
+    function
+        Takes k float64 arrays of the same shape (K,), returns (K,).
+    breaks
+        Per coordinate the points where it jumps or has a kink.
+    joints
+        Per coordinate the points where it is smooth, but changes from one polynomial to the next.
+    slope
+        Returns the partial derivative in the i-th coordinate; None where there is none.
+    modes
+        Functions of one coordinate each, (M, k) of them, whose products add up to this one, if it is such a sum.
+    note
+        What it is, for messages: "a callable".
+    """
+
+    __slots__ = ("breaks", "function", "joints", "modes", "name", "note", "serial", "slope", "slopes")
+
+    name: str
+    function: Vectorised
+    breaks: tuple[tuple[float, ...], ...]
+    joints: tuple[tuple[float, ...], ...]
+    slope: Callable[[int], Source] | None
+    modes: tuple[tuple[Source, ...], ...] | None
+    note: str
+
+    def __new__(
+        cls,
+        name: str,
+        function: Vectorised,
+        breaks: Sequence[Sequence[float]],
+        *,
+        joints: Sequence[Sequence[float]] | None = None,
+        slope: Callable[[int], Source] | None = None,
+        modes: Sequence[Sequence[Source]] | None = None,
+        note: str = "a function",
+    ) -> Source:
+        self: Source = super().__new__(cls)
+        self.name, self.function, self.serial, self.note = name, function, next(_serial), note
+        self.breaks = tuple(tuple(sorted(map(float, points))) for points in breaks)
+        self.joints = ((),) * len(self.breaks) if joints is None else tuple(tuple(map(float, p)) for p in joints)
+        self.slope, self.slopes = slope, {}
+        self.modes = None if modes is None else tuple(map(tuple, modes))
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(f"the coefficient {self.name} cannot be copied or pickled; make it anew with coefficient(...)")
+
+    def _hashable_content(self) -> tuple[Any, ...]:
+        return (self.serial,)
+
+    @property
+    def code(self) -> str:
+        """Its name in compiled expressions."""
+        return f"given_{self.serial}"
+
+    @property
+    def arity(self) -> int:
+        """The number of its coordinates."""
+        return len(self.breaks)
+
+    def __call__(self, *coordinates: Any) -> Array:
+        """Return the values at coordinates of any shapes that fit together; what is not finite comes back as such."""
+        arrays = np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in coordinates))
+        values = np.asarray(self.function(*(array.reshape(-1) for array in arrays)), dtype=np.float64)
+        return np.broadcast_to(values, (arrays[0].size,)).reshape(arrays[0].shape)
+
+    def derivative(self, position: int) -> Source:
+        """Return the partial derivative in one coordinate, the same object every time."""
+        if self.slope is None:
+            raise WithoutDerivative(
+                f"the coefficient {self.name} is {self.note} and has no derivative; keep it outside of diff, grad and "
+                "laplacian, or write div(k*grad(u)) or the weak form"
+            )
+        if position not in self.slopes:
+            self.slopes[position] = self.slope(position)
+        found: Source = self.slopes[position]
+        return found
+
+    def _sympystr(self, printer: Any) -> str:
+        return self.name
+
+    _sympyrepr = _sympystr
+
+
+class Given(sympy.Expr):  # type: ignore[misc]
+    """A source as a function of coordinates: `Given(source, x, y)`."""
+
+    is_real = True
+    is_finite = True
+
+    def __new__(cls, source: Source, *arguments: Any) -> Given:
+        return super().__new__(cls, source, *map(sympy.sympify, arguments))  # type: ignore[no-any-return]
+
+    @property
+    def source(self) -> Source:
+        """The function."""
+        found: Source = self.args[0]
+        return found
+
+    @property
+    def coordinates(self) -> tuple[sympy.Expr, ...]:
+        """What it is taken of."""
+        return tuple(self.args[1:])
+
+    def _eval_derivative(self, symbol: sympy.Symbol) -> sympy.Expr:
+        total: sympy.Expr = sympy.S.Zero
+        for i, argument in enumerate(self.coordinates):
+            inner = argument.diff(symbol)
+            if inner != 0:
+                total += inner * Given(self.source.derivative(i), *self.coordinates)
+        return total
+
+    def _eval_evalf(self, prec: int) -> sympy.Expr | None:
+        if self.free_symbols:
+            return None
+        value = float(self.source(*(float(argument) for argument in self.coordinates)))
+        return sympy.Float(value) if np.isfinite(value) else sympy.nan
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.source.name}({', '.join(printer._print(c) for c in self.coordinates)})"
+
+    _sympyrepr = _sympystr
+
+    def _numpycode(self, printer: Any) -> str:
+        return f"{self.source.code}({', '.join(printer._print(c) for c in self.coordinates)})"
+
+
+def sources_in(expression: sympy.Basic) -> dict[str, Source]:
+    """Return the sources in an expression by their names in compiled code."""
+    return {source.code: source for source in expression.atoms(Source)}

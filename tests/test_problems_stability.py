@@ -1,0 +1,189 @@
+"""What a problem allows but likely goes wrong is told, with the place; what is sound is not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy
+
+import inntd as it
+
+X, Y = it.Axis("x", 0, 1, elements=20), it.Axis("y", 0, 1, elements=20)
+K = it.Axis("k", 0, 4, elements=10, kind="parameter")
+T = it.Axis("t", 0, 1, elements=20, kind="time")
+
+
+def diffusion(coefficient: Any, *more: it.Axis, extra: Any = 0, sign: int = 1, time: bool = False) -> it.Problem:
+    """-div(coefficient grad u) + extra u = 1 on the unit square and along more axes."""
+    u, v = it.unknown("u", X, Y, *more), it.test_function()
+    form = coefficient * it.dot(it.grad(v), it.grad(u)) + extra * u * v - v
+    conditions = [u.on(X, Y) == 0]
+    if time:
+        form, conditions = form + v * it.dt(u), [*conditions, u.at(t=0) == 0]
+    return it.Problem(weak=sign * form, conditions=conditions)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_coefficient_that_changes_its_sign_is_named_with_its_place(sign):
+    value, need = ("-0.968", "positive") if sign > 0 else ("0.968", "negative")
+    place = rf"is {value}\d* at x=0.98\d*: coercivity needs it {need}, as it is elsewhere"
+    with pytest.warns(it.StabilityWarning, match=rf"\(2 - 3\*x\) of the second derivatives of u in x, y {place}"):
+        diffusion(2 - 3 * X, sign=sign)
+
+
+def test_places_are_found_across_axes_and_terms():
+    # 2 + x y k is positive up to k = 4, 2 - x y k is not: only near one corner of the box.
+    with silence():
+        diffusion(2 + X * Y * K, K)
+    with pytest.warns(it.StabilityWarning, match=r"is -1\.9\d* at x=0\.98\d*, y=0\.98\d*, k=4: coercivity"):
+        diffusion(2 - X * Y * K, K)
+    random = 1 + sum(sympy.sin((j + 1) * X) * z / 10 for j, z in enumerate(parameters(8)))
+    with silence():
+        diffusion(random, *parameters(8))
+
+
+def parameters(count: int) -> list[it.Axis]:
+    return [it.Axis(f"z[{j}]", -1, 1, elements=4, kind="parameter") for j in range(count)]
+
+
+def test_zero_diffusion_is_told_unless_other_terms_hold_the_solution():
+    with pytest.warns(it.StabilityWarning, match=r"is zero at k=4e-12: coercivity needs it positive"):
+        diffusion(K, K)
+    with silence():
+        diffusion(K, K, extra=1)
+        diffusion(K, K, T, time=True)
+        diffusion(1 + X, sign=-1)
+    with pytest.warns(it.StabilityWarning, match=r"\(indicator\(1/2 < x\)\).* is zero at x=0\."):
+        diffusion(it.indicator(sympy.Rational(1, 2) < X))
+
+
+def test_sound_problems_are_left_in_peace():
+    r, u, v = it.Axis("r", 0, 1, elements=20), None, it.test_function()
+    u = it.unknown("u", r)
+    with silence():
+        it.Problem(weak=r * it.diff(u, r) * it.diff(v, r) - r * v, conditions=[u.on(r.end) == 0])  # the axis of a disc
+        diffusion(1, extra=-200)  # Helmholtz: indefinite reaction
+        w = it.unknown("w", X, T)  # a wave equation: time and space have opposite signs
+        wave = it.diff(v, T) * it.diff(w, T) - it.diff(v, X) * it.diff(w, X)
+        it.Problem(weak=wave, conditions=[w.on(X) == 0, w.at(t=0) == 0])
+
+
+def test_opposite_signs_in_two_directions_are_told():
+    u, v = it.unknown("u", X, Y), it.test_function()
+    with pytest.warns(it.StabilityWarning, match="second derivatives of u in y is -1: coercivity"):
+        it.Problem(weak=it.diff(u, X) * it.diff(v, X) - it.diff(u, Y) * it.diff(v, Y) - v, conditions=[u.on(X, Y) == 0])
+
+
+def test_vectors_are_checked_by_component():
+    c = it.Axis.discrete("c", 2)
+    u, v = it.unknown("u", c, X, Y), it.test_function()
+    strain = it.inner(it.sym(it.grad(v)), it.sym(it.grad(u)))
+    with silence():
+        it.Problem(weak=2 * strain + it.div(v) * it.div(u) - v[0], conditions=[u.on("boundary") == 0])
+    with pytest.warns(it.StabilityWarning) as told:
+        it.Problem(weak=(1 - 3 * X) * strain - v[0], conditions=[u.on("boundary") == 0])
+    assert {str(each.message).partition("second derivatives of ")[2][:9] for each in told} == {
+        f"u[{i}] in {axis}" for i in (0, 1) for axis in "xy"
+    }
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_equations_that_run_backward_in_time_are_told(sign):
+    u = it.unknown("u", X, T)
+    backward = sign * (it.dt(u) + it.laplacian(u) - 1)
+    with pytest.warns(
+        it.StabilityWarning, match=r"given on t\.start, but .* the equation runs from t\.end: it amplifies"
+    ):
+        it.Problem(strong=backward, conditions=[u.on(X) == 0, u.at(t=0) == 0])
+    with silence():  # an adjoint problem
+        it.Problem(strong=backward, conditions=[u.on(X) == 0, u.at(t=1) == 0])
+
+
+def layer(axis: it.Axis, velocity: Any, eps: Any, *more: it.Axis, faces: Any = None) -> it.Problem:
+    u = it.unknown("u", axis, *more)
+    strong = -eps * it.diff(u, axis, 2) + velocity * it.diff(u, axis) - 1
+    return it.Problem(strong=strong, conditions=[u.on(axis if faces is None else faces) == 0])
+
+
+def test_layers_thinner_than_the_mesh_are_told_with_the_mesh_peclet_number():
+    with silence():
+        layer(X, 1, 0.025)  # 1 (1/20) / (2 0.025) = 1
+        layer(X, 1, 0.001, faces=X.start)  # the flow leaves freely
+        graded = it.Axis("x", nodes=1 - np.linspace(1, 0, 41) ** 4)
+        layer(graded, 1, 0.001)
+    for velocity, face in ((1, "x.end"), (-1, "x.start")):
+        with pytest.warns(it.StabilityWarning, match=rf"leaves through {face}, .* mesh Péclet number of 2.5 .*shorter"):
+            layer(X, velocity, 0.01)
+    eps = it.Axis("e", 0.001, 1, elements=8, kind="parameter")
+    with pytest.warns(it.StabilityWarning, match=r"Péclet number of 25 at e=0.001 "):
+        layer(X, 1, eps, eps)
+    u, v = it.unknown("u", X), it.test_function()  # the conservative form, integrated by parts
+    with pytest.warns(it.StabilityWarning, match=r"leaves through x.end, .* number of 2.5"):
+        it.Problem(weak=0.01 * it.diff(u, X) * it.diff(v, X) - u * it.diff(v, X) - v, conditions=[u.on(X) == 0])
+
+
+def test_the_peclet_number_foretells_oscillations():
+    """Below one the solution stays between its bounds, far above it does not: the warning is right about both."""
+    overshoot = []
+    for elements, told in ((60, False), (12, True)):
+        axis = it.Axis("x", 0, 1, elements=elements)
+        with pytest.warns(it.StabilityWarning) if told else silence():
+            problem = layer(axis, 1, 0.01)
+        values = it.solve(problem, rank=1, progress=False).model.grid(x=np.linspace(0, 1, 400)).numpy()
+        overshoot.append(np.maximum(0, values - np.linspace(0, 1, 400)).max())
+    assert overshoot[0] < 0.01 < 0.05 < overshoot[1]
+
+
+@pytest.mark.parametrize(
+    ("relation", "message"),
+    [
+        (X > 5, r"indicator\(x > 5\) is constant on the axis x from 0 to 1: its break at 5 lies outside"),
+        ((X > -1) & (X < 2), r"constant on the axis x from 0 to 1: its breaks at (-1, 2|2, -1) lie outside"),
+        ((X > 5) & (Y > 0.5), "constant on the axis x from 0 to 1"),
+        (sympy.exp(X) > 5, "it has no break there; mend the relation, or the axis"),
+    ],
+)
+def test_indicators_that_never_switch_are_told(relation, message):
+    with pytest.warns(it.StabilityWarning, match=message):
+        diffusion(1 + it.indicator(relation))
+
+
+@pytest.mark.parametrize(
+    "relation",
+    [X > 0.5, (X > 0.9) & (X < 1.1), X >= 0, X < 1, sympy.sin(sympy.pi * X) > 0, (X + Y > 1) & (X < 7), X + Y < 9],
+)
+def test_indicators_that_switch_or_end_at_an_end_are_not(relation):
+    u, v = it.unknown("u", X, Y), it.test_function()
+    found = it.indicator(relation)
+    with silence():
+        from inntd.problems.omissions import idle_indicators
+
+        assert list(idle_indicators(u.axes, [found * v._sympy_()])) == []
+
+
+def test_parameters_that_appear_nowhere_are_refused():
+    with pytest.raises(ValueError, match="the parameter axis k appears in no coefficient, source or given value"):
+        diffusion(1, K)
+    with pytest.raises(ValueError, match=r"the parameter axes z\[0\], z\[1\] appear in no"):
+        diffusion(1, *parameters(2))
+    u = it.unknown("u", X, K)
+    with silence():  # in the given values alone
+        it.Problem(strong=-it.laplacian(u), conditions=[u.on(X.start) == 0, u.on(X.end) == K])
+
+
+def test_a_time_axis_needs_an_initial_condition():
+    u = it.unknown("u", X, T)
+    with pytest.raises(ValueError, match=r"the time axis t needs an initial condition; add u\.at\(t=0\)"):
+        it.Problem(strong=it.dt(u) - it.laplacian(u) - 1, conditions=[u.on(X) == 0])
