@@ -96,10 +96,10 @@ def test_direct_solutions_satisfy_the_steady_equation_in_the_end() -> None:
 
 @pytest.mark.parametrize(("s", "slope"), [(1, 2.5), (2, 4.5)])
 def test_heat_from_a_moving_source_converges(s: int, slope: float) -> None:
-    elements, errors = (32, 48, 64), []
+    elements, errors = (32, 48), []
     for count in elements:
         problem = s5.problem(count, s)
-        found = s5.measure(problem, it.solve(problem, rank=30, threads=1).model)
+        found = s5.measure(problem, it.solve(problem, rank=25, threads=1).model)
         assert found["error_sampled"] == pytest.approx(found["error"], rel=0.3)
         errors.append(found["error"])
     assert series.fitted_slope(elements, errors, 1e-12) >= slope

@@ -219,7 +219,7 @@ def test_examples_are_the_same_problem_in_both_forms(name: str) -> None:
     if name == "moving_source":  # separated numerically, by functions that each problem has for itself
         points = np.random.default_rng(0).uniform((-2, -2, -10, 0), (2, 2, 10, 0.1), (50, 4))
         assert problem.describe() == script.describe()
-        assert problem.exact(points) == pytest.approx(script.exact(points), abs=1e-12)
+        assert problem.exact_function(points) == pytest.approx(script.exact_function(points), abs=1e-12)
     else:
         assert problem.load == script.load
         assert problem.exact is None or problem.exact.terms == script.exact.terms
