@@ -53,6 +53,7 @@ def test_a_given_flux_in_a_weak_form() -> None:
     text = problem.describe()
     assert "on(x.end" in text
     assert "v on x.end" in text
+    assert "natural" not in text
 
 
 @pytest.mark.parametrize("sign", [-1, 1])

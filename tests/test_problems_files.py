@@ -197,6 +197,8 @@ def test_no_text_gives_anything_but_an_expression_or_a_named_refusal(text: str) 
 
 
 EXAMPLE_OPTIONS = {
+    "cooling_fin": {"tolerance": 1e-4},
+    "decay_chain": {"tolerance": 1e-4},
     "elasticity": {"rank": 9},
     "helmholtz": {"tolerance": 1e-9},
     "moving_source": {"rank": 40},

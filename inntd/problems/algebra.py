@@ -21,7 +21,7 @@ COORDINATE = sympy.Symbol("ξ", real=True)
 
 #: Stand for a function of one coordinate that picks the values at an end of its axis: the factor of a face integral.
 AT_START, AT_END = sympy.Dummy("start"), sympy.Dummy("end")
-PLACES = (AT_START, AT_END)
+PLACES = frozenset((AT_START, AT_END))
 
 #: More terms than this are refused: they stand for a product of sums that no solver could handle.
 MAX_TERMS = 20_000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from inntd.axes import Axis, Face
 from inntd.problems.algebra import COORDINATE, PLACES, Index, Key, axes_of
 from inntd.problems.conditions import shown_faces
-from inntd.problems.separate import AxisForm, AxisFunction, BilinearTerm, LinearTerm, LoadForm
+from inntd.problems.separate import AxisForm, AxisFunction, BilinearTerm, End, LinearTerm, LoadForm
 from inntd.problems.setting import Setting
 from inntd.problems.text import shorten
 
@@ -94,6 +94,7 @@ def _free_faces(problem: Problem, component: int) -> list[Face]:
         slot = problem.setting.slots[flux.unknown]
         if flux.component in (None, component - slot.first) and 0 <= component - slot.first < (slot.count or 1):
             taken |= {(face.axis.name, face.side) for face in flux.faces}
+    taken |= _face_terms(problem, component)
     terms = [term for term in problem.operator if problem.setting.trial_of(term) == component]
     return [
         face
@@ -102,6 +103,22 @@ def _free_faces(problem: Problem, component: int) -> list[Face]:
         for face in (axis.start, axis.end)
         if (axis.name, face.side) not in taken
     ]
+
+
+def _face_terms(problem: Problem, component: int) -> set[tuple[str, End]]:
+    """Return the faces on which the weak form has terms of its own for a component."""
+    setting = problem.setting
+    forms: list[tuple[int, Sequence[AxisForm | LoadForm]]] = [
+        (_pair(term, setting)[0], term.forms) for term in problem.operator
+    ]
+    forms += [(_row(term, setting), term.forms) for term in problem.load]
+    return {
+        (axis.name, form.place)
+        for row, own in forms
+        if row == component
+        for axis, form in zip(problem.axes, own, strict=True)
+        if form.place == "start" or form.place == "end"
+    }
 
 
 def _shown_bilinear(term: BilinearTerm, setting: Setting) -> str:
@@ -118,11 +135,15 @@ def _shown_bilinear(term: BilinearTerm, setting: Setting) -> str:
 
 def _shown_linear(term: LinearTerm, setting: Setting) -> str:
     test = tuple((i, form.test) for i, form in enumerate(term.forms) if form.test)
-    place = None if setting.component is None else term.forms[setting.component].place
-    name = setting.names(tests=True)[place if isinstance(place, int) else 0]
+    name = setting.names(tests=True)[_row(term, setting)]
     weights = _shown_weights([form.weight for form in term.forms], setting.axes)
     field = _shown_field(name, test, setting.axes)
     return " ".join([f"{term.coefficient:g}", *weights, field, *_shown_places(term.forms, setting)])
+
+
+def _row(term: LinearTerm, setting: Setting) -> int:
+    place = None if setting.component is None else term.forms[setting.component].place
+    return place if isinstance(place, int) else 0
 
 
 def _pair(term: BilinearTerm, setting: Setting) -> tuple[int, int]:

@@ -14,6 +14,29 @@ Examples
 >>> file = inntd.problems.toml.parse_problem(text)
 >>> file.solve, len(file.problem.operator)
 ({'tolerance': 1e-08}, 2)
+
+A vector has `[unknown] components = 3`, or an axis `[axes.c] components = 3` among its own; `u[0]` is a component, and
+a condition with `component = 0` or a list as its value is about components. Several unknowns are several tables
+`[[unknown]]` with a name each; `strong` is then a list of equations, and every condition names its `unknown`. In weak
+forms, their test functions are `v_` and the name unless `test = ...` says otherwise. Conditions with `flux = ["x.end"]`
+are those of Neumann and Robin; weak forms write `on(x.end, g*v)`:
+
+>>> text = '''
+... axes = {x = {domain = [0, 1], elements = 8}, y = {domain = [0, 1], elements = 8}}
+... unknown = {components = 2}
+... [problem]
+... strong = "-div(3*tr(strain)*identity() + 2*strain) - [0, x]"
+... where = {strain = "sym(grad(u))"}
+... [[conditions]]
+... on = "x.start"
+... value = [0, "x*y"]
+... [[conditions]]
+... flux = ["x.end"]
+... component = 1
+... value = "5*(1 - u[1])"
+... '''
+>>> [str(condition) for condition in inntd.problems.toml.parse_problem(text).problem.written_conditions]
+['u = (0, x*y) on x.start', 'flux of u[1] = 5 - 5*u[1] on x.end']
 """
 
 from __future__ import annotations

@@ -28,24 +28,34 @@ INNTD_INLINE void store_column(const T* row, std::int64_t modes, std::int64_t i,
   for (std::int64_t m = 0; m < modes; ++m) rows[m * kPointBlock + i] = row[m];
 }
 
-// Rows of N vectors of modes from `first` on for all points of the block: (orders, stride, kPointBlock).
+// N vectors of modes from `first` on for all points of the block: (orders, stride, kPointBlock).
 template <class T, int N, int Orders>
 void turned_rows(const ModelAxis<T>& axis, std::int64_t d, std::int64_t first, const CpWorkspace<T>& work, T* rows,
                  std::int64_t stride) {
   constexpr std::int64_t lanes = vector_lanes<T>();
   const std::int64_t vectors = round_up_to_line<T>(axis.modes) / lanes;
-  const std::int64_t left = axis.modes - first * lanes;
-  const std::int64_t modes = left < N * lanes ? left : N * lanes;
-  alignas(64) T buffer[3 * N * lanes];
-  auto* f = reinterpret_cast<Vector<T>*>(buffer);
-  for (std::int64_t i = 0; i < kPointBlock; ++i) {
-    if constexpr (Orders == 1) {
-      axis_function<T, N>(axis, d, i, vectors, first, work, f);
-    } else {
-      axis_jet<T, N>(axis, d, i, vectors, first, work, f, f + N, f + 2 * N);
+  for (std::int64_t i = 0; i < kPointBlock; i += lanes) {
+    Vector<T> tiles[Orders][N][lanes];
+    for (std::int64_t j = 0; j < lanes; ++j) {
+      Vector<T> f[Orders][N];
+      if constexpr (Orders == 1) {
+        axis_function<T, N>(axis, d, i + j, vectors, first, work, f[0]);
+      } else {
+        axis_jet<T, N>(axis, d, i + j, vectors, first, work, f[0], f[1], f[2]);
+      }
+      for (int order = 0; order < Orders; ++order) {
+        for (int n = 0; n < N; ++n) tiles[order][n][j] = f[order][n];
+      }
     }
     for (int order = 0; order < Orders; ++order) {
-      store_column(buffer + order * N * lanes, modes, i, rows + (order * stride + first * lanes) * kPointBlock);
+      T* out = rows + (order * stride + first * lanes) * kPointBlock + i;
+      for (int n = 0; n < N; ++n) {
+        transpose<T>(tiles[order][n]);
+        const std::int64_t left = axis.modes - (first + n) * lanes;
+        for (std::int64_t m = 0; m < (left < lanes ? left : lanes); ++m, out += kPointBlock) {
+          *reinterpret_cast<Vector<T>*>(out) = tiles[order][n][m];
+        }
+      }
     }
   }
 }
@@ -70,7 +80,7 @@ void fill_rows(const ModelAxis<T>& axis, std::int64_t d, std::int64_t dimension,
   }
   locate_axis<T, Orders>(axis, d, dimension, points, count, work.block);
   const std::int64_t vectors = round_up_to_line<T>(axis.modes) / vector_lanes<T>();
-  for (std::int64_t first = 0; first < vectors;) {
+  for (std::int64_t first = 0; first * vector_lanes<T>() < axis.modes;) {
     if (vectors - first >= 2) {
       turned_rows<T, 2, Orders>(axis, d, first, work.block, rows, stride);
       first += 2;

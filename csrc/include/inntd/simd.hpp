@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 namespace inntd {
 
@@ -72,6 +74,38 @@ INNTD_INLINE T sum_lanes(const typename VectorOf<T, Bytes>::type& vector) {
   } else {
     return vector[0] + vector[1];
   }
+}
+
+// One half of a butterfly: lane j is a's where j lacks the bit `Step`, and b's where it has it. The lower half takes
+// b's lane j - Step in its place, the upper half a's lane j + Step.
+template <class T, int Step, bool Upper, std::size_t... J>
+INNTD_INLINE Vector<T> butterfly(Vector<T> a, Vector<T> b, std::index_sequence<J...>) {
+  constexpr int lanes = sizeof...(J);
+  constexpr int from_a = Upper ? Step : 0, from_b = Upper ? lanes : lanes - Step;
+#if defined(__clang__)
+  return __builtin_shufflevector(
+      a, b, ((static_cast<int>(J) & Step) ? static_cast<int>(J) + from_b : static_cast<int>(J) + from_a)...);
+#else
+  using Index = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  typedef Index Mask __attribute__((vector_size(kRegisterBytes)));
+  return __builtin_shuffle(a, b,
+                           Mask{static_cast<Index>((static_cast<int>(J) & Step) ? static_cast<int>(J) + from_b
+                                                                                : static_cast<int>(J) + from_a)...});
+#endif
+}
+
+// Transposes as many vectors as they have lanes.
+template <class T, int Step = static_cast<int>(vector_lanes<T>()) / 2>
+INNTD_INLINE void transpose(Vector<T>* rows) {
+  constexpr int lanes = static_cast<int>(vector_lanes<T>());
+  using Lanes = std::make_index_sequence<static_cast<std::size_t>(lanes)>;
+  for (int i = 0; i < lanes; ++i) {
+    if (i & Step) continue;
+    const Vector<T> a = rows[i], b = rows[i + Step];
+    rows[i] = butterfly<T, Step, false>(a, b, Lanes{});
+    rows[i + Step] = butterfly<T, Step, true>(a, b, Lanes{});
+  }
+  if constexpr (Step > 1) transpose<T, Step / 2>(rows);
 }
 
 }  // namespace
