@@ -201,6 +201,7 @@ EXAMPLE_OPTIONS = {
     "decay_chain": {"tolerance": 1e-4},
     "elasticity": {"rank": 9},
     "helmholtz": {"tolerance": 1e-9},
+    "measured_conductivity": {"tolerance": 1e-6},
     "moving_source": {"rank": 40},
     "parametric_heat": {"rank": 15},
     "poisson_10d": {"tolerance": 1e-9},
