@@ -24,7 +24,7 @@ ELEMENTS = 250
 WIDTH = 0.1
 SOURCES = ((-0.4, 0.3), (0.5, -0.6))
 WAVES = 120  # of the sine series: the sources' coefficients are below 1e-30 from 100 on
-GRID = 201
+GRID, SAMPLES = 201, 2000
 
 
 def problem(k_squared: int) -> it.Problem:
@@ -44,8 +44,8 @@ def bumps(k_squared: int, elements: int = ELEMENTS) -> it.Problem:
     return it.Problem(strong=it.laplacian(u) + k_squared * u - source, conditions=[u.on(x, y) == 0])
 
 
-def series(k_squared: int, points: harness.Array) -> harness.Array:
-    """Return the exact solution on a grid of points (K, K), by its sine series."""
+def series(k_squared: int) -> tuple[harness.Array, harness.Array]:
+    """Return the wave numbers (W,) and the coefficients (W, W) of the exact solution's sine series."""
     wave = np.arange(1, WAVES + 1) * np.pi / 2
     nodes, weights = np.polynomial.legendre.leggauss(400)
     basis = np.sin(np.outer(wave, nodes + 1))  # of length one on [-1, 1]
@@ -54,18 +54,26 @@ def series(k_squared: int, points: harness.Array) -> harness.Array:
         x, y = (basis @ (weights * np.exp(-((nodes - c) ** 2) / (2 * WIDTH**2))) for c in (a, b))
         load += np.outer(x, y)
     coefficients = load / (k_squared - wave[:, None] ** 2 - wave**2)
-    values = np.sin(np.outer(wave, points + 1))
-    return values.T @ coefficients @ values
+    return wave, coefficients
 
 
 def measure(k_squared: int) -> Any:
-    """Return what measures a model against the sine series."""
+    """Return what measures a model against the sine series, on a grid and at random points."""
 
     def action(problem: it.Problem, model: Any) -> dict[str, Any]:
+        wave, coefficients = series(k_squared)
         points = np.linspace(-1, 1, GRID)
-        exact = series(k_squared, points)
+        values = np.sin(np.outer(wave, points + 1))
+        exact = values.T @ coefficients @ values
         found = np.asarray(model.grid(x=points, y=points))
-        return {"error": float(np.linalg.norm(found - exact) / np.linalg.norm(exact))}
+        scattered = np.random.default_rng(0).uniform(-1, 1, (SAMPLES, 2))
+        left, right = (np.sin(np.outer(wave, column + 1)) for column in scattered.T)
+        expected = ((coefficients @ right) * left).sum(axis=0)
+        sampled = np.asarray(model(scattered))
+        return {
+            "error": float(np.linalg.norm(found - exact) / np.linalg.norm(exact)),
+            "error_sampled": float(np.linalg.norm(sampled - expected) / np.linalg.norm(expected)),
+        }
 
     return action
 
