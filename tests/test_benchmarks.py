@@ -21,7 +21,7 @@ KEYS = {"case", "error", "modes", "parameters", "seconds", "rejected", "threads"
 QUICK = {
     "s1": {"s1-unit-2", "s1-long-2", "s1-long-2-s8"},
     "s2": {"s2-unit-2-s3", "s2-unit-5-s3", "s2-unit-10-s4", "s2-thousand"},
-    "s3": {"s3-k1"},
+    "s3": {"s3-k1", "s3-bumps-k200"},
     "s4": {"s4-small"},
     "s6": {"s6-15-small"},
     "s7": {"s7-s2"},

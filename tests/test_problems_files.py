@@ -200,6 +200,7 @@ EXAMPLE_OPTIONS = {
     "cooling_fin": {"tolerance": 1e-4},
     "decay_chain": {"tolerance": 1e-4},
     "helmholtz": {"tolerance": 1e-9},
+    "measured_conductivity": {"tolerance": 1e-6},
     "parametric_heat": {"rank": 15},
     "poisson_10d": {"tolerance": 1e-9},
     "poisson_bumps": {"tolerance": 1e-9},
