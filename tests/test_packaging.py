@@ -17,6 +17,7 @@ from packaging.version import Version
 
 import inntd
 from inntd import _core
+from inntd.problems.toml import parse_problem
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -214,6 +215,16 @@ def test_readme_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     middle = [[0.5] * 10]
     exact = 10 * 0.5**0.5
     assert float(again(middle)) == pytest.approx(exact, rel=1e-8)
+
+
+def test_the_guide_to_problems_is_true() -> None:
+    guide = (ROOT / "docs" / "problems.md").read_text()
+    names: dict[str, object] = {}
+    for block in code_blocks(guide, "python"):
+        exec(compile(block, "problems.md", "exec"), names)
+    [block] = code_blocks(guide, "toml")
+    file = parse_problem(block)
+    assert inntd.solve(file.problem, **file.solve).converged
 
 
 def test_readme_problem_file_is_the_demo() -> None:

@@ -371,7 +371,10 @@ def check_initial(operator: Sequence[BilinearTerm], conditions: Sequence[Dirichl
                 for face in condition.faces
                 if face.axis is axis and condition.component in (None, k)
             }
-            if evolves and not sides:
+            weakly = any(
+                term.forms[position].place in ("start", "end") and setting.trial_of(term) == k for term in operator
+            )
+            if evolves and not sides and not weakly:
                 whom = "" if setting.component is None else f" for {name}"
                 raise ValueError(
                     f"conditions: the time axis {axis.name} needs an initial condition{whom}; "

@@ -17,6 +17,8 @@ Vector = npt.NDArray[np.float64]
 # A dense eigendecomposition costs about 10 n^3 operations once; banded systems cost a few hundred n per mode and
 # update. Measured on one core, the two are level between 100 and 200 nodes for a run of 10 modes.
 LARGEST_DENSE_AXIS = 128
+# Beside a nonsymmetric axis (time) banded axes need block systems, whose cost grows with the third power of the modes.
+LARGEST_DENSE_BESIDE_TIME = 1024
 
 
 @dataclass
@@ -75,22 +77,25 @@ def choose_coordinates(system: DiscreteSystem) -> list[AxisCoordinates]:
     known: dict[tuple[object, ...], AxisCoordinates] = {}
     chosen = []
     every = system.fixed or [None] * len(system.axes)
-    for matrices, free, axis, fixed in zip(system.matrices, system.free, system.axes, every, strict=True):
-        nodal = fixed is not None  # values fixed at nodes rule out another basis
-        key = (*(id(matrix) for matrix in matrices), free.start, free.stop, nodal)
+    symmetric = [all(matrix.symmetric for matrix in own) for own in system.matrices]
+    for d, (matrices, free, axis) in enumerate(zip(system.matrices, system.free, system.axes, strict=True)):
+        largest = LARGEST_DENSE_AXIS if all(symmetric[:d] + symmetric[d + 1 :]) else LARGEST_DENSE_BESIDE_TIME
+        if every[d] is not None:
+            largest = 0  # values fixed at nodes rule out another basis
+        key = (*(id(matrix) for matrix in matrices), free.start, free.stop, largest)
         if key not in known:
             mask = np.zeros(axis.size, dtype=bool)
             mask[free] = True
-            known[key] = _coordinates([matrix.restrict(mask) for matrix in matrices], nodal)
+            known[key] = _coordinates([matrix.restrict(mask) for matrix in matrices], largest)
         chosen.append(known[key])
     return chosen
 
 
-def _coordinates(matrices: list[BandedMatrix], nodal: bool) -> AxisCoordinates:
+def _coordinates(matrices: list[BandedMatrix], largest: int) -> AxisCoordinates:
     mass, n = matrices[0], matrices[0].shape[0]
     symmetric = all(matrix.symmetric for matrix in matrices)
     identity = np.arange(n)
-    if symmetric and len(matrices) <= 2 and n <= LARGEST_DENSE_AXIS and not nodal:
+    if symmetric and len(matrices) <= 2 and n <= largest:
         eigenvalues, basis = scipy.linalg.eigh(matrices[-1].toarray(), mass.toarray(), check_finite=False)
         diagonals = [np.ones(n), np.ascontiguousarray(eigenvalues)][: len(matrices)]
         return AxisCoordinates(diagonals, True, True, basis, identity, mass)
