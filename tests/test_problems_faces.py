@@ -126,6 +126,17 @@ def test_weakly_imposed_values() -> None:
     assert error(problem, EXACT) < 1e-6
 
 
+def test_initial_values_may_be_imposed_weakly() -> None:
+    """Time begins at a face, too: (u - g) v there stands for the initial condition, as between slabs of time."""
+    u = it.unknown("u", X_AXIS, T_AXIS)
+    t = T_AXIS._sympy_()
+    exact = exp(-t) * sin(X) + 1
+    form = it.dt(u) * V + it.dot(it.grad(u), it.grad(V)) - it.on(X_AXIS.end, exp(-t) * cos(X) * V)
+    start = it.on(T_AXIS.start, (u - exact) * V)
+    problem = it.Problem(weak=form + start, conditions=[u.on(X_AXIS.start) == 1])
+    assert error(problem, exact) < 1e-6
+
+
 def test_tractions_on_an_elastic_body() -> None:
     exact = [X * cos(Y), X**2 + Y]
 

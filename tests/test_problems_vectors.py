@@ -341,6 +341,12 @@ def test_the_single_unknown_is_a_field_too() -> None:
     problem = elasticity([U.on("boundary") == 0])
     answer = it.solve(problem, rank=2)
     assert answer.fields["u"] is answer.model
+    assert answer.model.metadata["components"] == ["u[0]", "u[1]"]
+
+
+def test_sums_of_vectors_begin_with_zero() -> None:
+    total = sum(k * it.grad(U) for k in (X, Y, 2))
+    assert str(total) == "x*grad(u) + y*grad(u) + 2*grad(u)"
 
 
 def test_test_functions_belong_to_unknowns_in_the_order_of_declaration() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from inntd.problems.algebra import AT_END, AT_START, NOTHING, Terms
+from inntd.problems.algebra import AT_END, AT_START, MAX_TERMS, NOTHING, Terms
 from inntd.problems.nodes import (
     Components,
     Divergence,
@@ -110,6 +110,7 @@ def _dot(separator: Separator, e: Operator) -> Value:
             f"{shorten(e)} multiplies a {shown_shape(shape_of(left))} and a {shown_shape(shape_of(right))}, "
             "whose inner lengths differ"
         )
+    _check_size(len(rows) * len(_entries(right)), e)
     result = [_contract(separator, e, row, right) for row in rows]
     return result if rows is left else result[0]
 
@@ -191,6 +192,11 @@ _RULES: dict[type[Operator], Callable[[Separator, Operator], Value]] = {
     Identity: _identity,
     OnFace: _on_face,
 }
+
+
+def _check_size(products: int, e: Operator) -> None:
+    if products > MAX_TERMS:
+        raise ShapeError(f"{shorten(e)} needs {products} products of entries, more than {MAX_TERMS}")
 
 
 def _entries(value: Value) -> list[Terms]:

@@ -368,6 +368,8 @@ def check_initial(operator: Sequence[BilinearTerm], conditions: Sequence[Dirichl
                 face.axis is axis and condition.component in (None, k)
                 for condition in conditions
                 for face in condition.faces
+            ) or any(
+                term.forms[position].place in ("start", "end") and setting.trial_of(term) == k for term in operator
             )
             if evolves and not given:
                 whom = "" if setting.component is None else f" for {name}"

@@ -104,6 +104,8 @@ class Tensor:
 
     def _like(self, other: Any, argument: str) -> sympy.Expr:
         """Return another tensor's expression, refusing what is certainly of another kind."""
+        if isinstance(other, int) and other == 0:  # sum([...]) begins with it
+            return sympy.S.Zero
         expression = tensor_of(other, argument, self.kind)
         mine, its = rank_of(self.expression), rank_of(expression)
         if mine is not None and its is not None and mine != its:

@@ -131,6 +131,8 @@ def solve(
     if outcome.repaired:
         notes.append(f"{outcome.repaired} block systems were indefinite and solved by elimination")
     model.metadata |= _provenance(outcome, plan, method)
+    if problem.component is not None:
+        model.metadata["components"] = problem.setting.names()
     seconds = time.perf_counter() - begin
     return Answer(
         model,
