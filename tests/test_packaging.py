@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import inntd
-from inntd.problems.toml import parse_problem
 from inntd import _core
+from inntd.problems.toml import parse_problem
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -13,7 +13,7 @@ def shorten(value: Any, length: int = 200) -> str:
     Examples
     --------
     >>> shorten("abcdefghijklmnopqrstuvwxyz", 10)
-    'abcde … yz'
+    'abcde … xyz'
     """
     if isinstance(value, (sympy.Add, sympy.Mul)) and len(value.args) > length:  # printing all of it would take long
         text = f"{value.func(*value.args[: length // 4])} … ({len(value.args)} parts)"
