@@ -12,7 +12,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return int(options.command(options))
+        with _warnings_in_a_line(quiet=getattr(options, "quiet", False)):
+            return int(options.command(options))
     except (ValueError, TypeError, OSError, MemoryError) as mistake:
         if options.traceback:
             raise
@@ -48,6 +50,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("inntd: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _warnings_in_a_line(*, quiet: bool) -> Iterator[None]:
+    """Show what the library warns of as the command's own words, or not at all."""
+    with warnings.catch_warnings():
+        if quiet:
+            warnings.simplefilter("ignore", inntd.StabilityWarning)
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, inntd.StabilityWarning):
+                print(f"inntd: warning: {message}", file=sys.stderr)
+            else:
+                shown(message, category, *place)
+
+        warnings.showwarning = show  # type: ignore[assignment]  # whose places are passed on as they come
+        yield
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,8 +108,8 @@ def _run(options: argparse.Namespace) -> int:
     from inntd.results import readable, summarise, table
     from inntd.solvers import solve
 
+    file = read_problem(options.problem)  # first: a path that is no file has no name to make a folder's from
     folder = options.output or options.problem.with_suffix("")
-    file = read_problem(options.problem)
     _refuse_existing(folder, force=options.force)
     progress = False if options.quiet or options.json else None  # None: on a terminal only
     answer = solve(file.problem, progress=progress, **_solve_options(file, options))

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,26 @@ def test_options_out_of_range_are_named(
 ) -> None:
     assert cli.main(["run", str(problem), *option]) == 2
     assert option[0].removeprefix("--") in capsys.readouterr().err
+
+
+def test_a_folder_is_no_problem_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run", "."]) == 2
+    assert capsys.readouterr().err == "inntd: .: Is a directory\n"
+
+
+def test_warnings_are_words_of_the_command(problem: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    problem.write_text(PROBLEM.replace("2*pi**2*sin(pi*x)*sin(pi*y)", "1 - indicator(x > 3)").replace('exact = "', "#"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        cli.main(["run", str(problem), "--json"])
+        told = capsys.readouterr().err
+        assert told.startswith("inntd: warning: indicator(x > 3) is constant on the axis x from 0 to 1: its break at 3")
+        assert ".py" not in told
+        cli.main(["run", str(problem), "--json", "--force", "--quiet"])
+        assert capsys.readouterr().err == ""
 
 
 def test_a_missing_file_and_an_unwritable_place(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
+import torch
 
 import inntd as it
 from inntd.problems.separate import SeparatedFunction
@@ -110,6 +111,46 @@ def test_a_model_separates_exactly_by_its_modes_on_any_mesh(elements: int) -> No
     np.testing.assert_allclose(slope(p), model.jet(p[:, ::-1].copy())[1][:, 1].numpy(), rtol=1e-10)
     _, inside = load_of(1 / (3 + it.coefficient(model)))
     np.testing.assert_allclose(inside(p), 1 / (3 + expected), atol=1e-7)
+
+
+def test_a_tucker_model_separates_exactly() -> None:
+    random = np.random.default_rng(4)
+    factors = [random.random((axis.size, 2)) for axis in (X, Y)]
+    model = it.TuckerModel.from_factors([X, Y], random.random((2, 2)), factors)
+    problem, found = load_of(it.coefficient(model))
+    p = points()
+    np.testing.assert_allclose(found(p), model(p).numpy(), rtol=1e-12)
+    assert problem.separations == ()
+
+
+def test_samples_on_a_ring() -> None:
+    ring = it.Axis("r", 0, 2 * np.pi, elements=24, periodic=True)
+    u, v = it.unknown("u", ring), it.test_function()
+    k = it.coefficient(2 + np.cos(ring.nodes[: ring.size]), ring)
+    (term,) = it.Problem(weak=k * u * v - v).operator
+    x = np.linspace(0, 2 * np.pi, 50)
+    weight = term.forms[0].weight
+    assert weight is not None
+    np.testing.assert_allclose(term.coefficient * weight(x), 2 + np.cos(x), atol=1e-5)
+
+
+def test_a_model_is_taken_as_it_is_now() -> None:
+    model = it.CPModel.from_factors([X, Y], [X.nodes[:, None], np.ones((Y.size, 1))])
+    k = it.coefficient(model)
+    with torch.no_grad():
+        model.factors[0].mul_(5.0)
+    p = points()
+    np.testing.assert_allclose(load_of(k)[1](p), p[:, 0], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(load_of(1 / (1 + k))[1](p), 1 / (1 + p[:, 0]), rtol=1e-7)
+
+
+def test_equal_content_is_equal_and_other_content_is_not() -> None:
+    values = np.ones((X.size, Y.size))
+    k = it.coefficient(torch.as_tensor(values), X, Y)
+    assert k == it.coefficient(values.copy(), X, Y)
+    assert it.coefficient(values + 1, X, Y) != k
+    assert it.coefficient(np.sin, X) != it.coefficient(np.sin, X)
+    assert sympy.expand((k + 1) ** 2 - k**2 - 2 * it.coefficient(values.copy(), X, Y)) == 1
 
 
 def test_any_field_serves_as_a_model() -> None:

@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from conformance_models import AXES, FORMS, Maker, line
 
@@ -169,6 +170,13 @@ class TestGrid:
             u.grid({"x": [0.0]}, x=[0.0], k=[1.0])
         with pytest.raises(TypeError, match="k must have the model's dtype"):
             u.grid(x=[0.0], k=torch.tensor([1.0], dtype=torch.float32))
+        with pytest.raises(TypeError, match=r"got torch.int64: convert with k.to\(torch.float64\)$"):
+            u.grid(x=[0.0], k=torch.tensor([1]))
+        with pytest.raises(TypeError, match=r"must be a dense tensor, got a sparse one: convert with points.to_dense"):
+            u(torch.zeros((1, 2), dtype=torch.float64).to_sparse())
+        with pytest.raises(TypeError, match=r"must be a dense array, got the sparse csr_matrix: use points.toarray"):
+            u(scipy.sparse.csr_matrix(np.zeros((1, 2))))
+        assert u(np.array([[0, 1]])).shape == (1,)  # whole numbers are numbers
 
 
 class TestSlices:

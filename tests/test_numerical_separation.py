@@ -140,6 +140,32 @@ def test_a_coupled_coefficient_against_dense_two_dimensional_quadrature() -> Non
     np.testing.assert_allclose(dense, expected.reshape(49, 49), atol=1e-7 * np.abs(expected).max())
 
 
+def test_a_coefficient_that_couples_space_with_a_parameter() -> None:
+    x, t = AXES[0], it.Axis("t", 0, 1, elements=12, kind="time")
+    p = it.Axis("p", 0, 2, elements=12, kind="parameter")
+    u, v = it.unknown("u", x, t, p), it.test_function()
+    k = 1 / (1 + p * X**2)
+    exact = t * (1 + p * X**2) * X * (1 - X)
+    source = sympy.diff(exact, t._sympy_()) - sympy.diff(k * sympy.diff(exact, X), X)
+    weak = v * it.dt(u) + k * it.dot(it.grad(u), it.grad(v)) - source * v
+    problem = it.Problem(weak=weak, conditions=[u.on(x) == 0, u.at(t=0) == 0], exact=exact)
+    assert {separation.axes for separation in problem.separations} == {("x", "p")}
+    answer = it.solve(problem, tolerance=1e-8)
+    assert problem.exact is not None
+    assert answer.model.error(problem.exact) < 1e-7
+
+
+@pytest.mark.parametrize("dimensions", [5, 6])
+def test_functions_of_many_axes(dimensions: int) -> None:
+    axes = [it.Axis(f"x[{i}]", 0, 1, elements=8) for i in range(dimensions)]
+    u, v = it.unknown("u", *axes), it.test_function()
+    problem = it.Problem(weak=u * v - sympy.sqrt(1 + sum(axes)) * v, separation_tolerance=1e-5)
+    terms = tuple((term.coefficient, tuple(form.weight for form in term.forms)) for term in problem.load)
+    p = np.random.default_rng(1).random((1000, dimensions))
+    np.testing.assert_allclose(SeparatedFunction(problem.axes, terms)(p), np.sqrt(1 + p.sum(axis=1)), rtol=1e-4)
+    assert problem.separations[0].rank < 20
+
+
 def test_boundary_values_that_couple_axes_on_a_face() -> None:
     axes = AXES[:3]
     u, exact = it.unknown("u", *axes), sympy.exp(X * Y * Z)

@@ -7,6 +7,7 @@ import pytest
 import sympy
 
 import inntd as it
+from inntd.problems.toml import parse_problem
 
 CONTRAST = 10
 
@@ -132,3 +133,15 @@ def test_axes_refuse_breaks_that_cannot_be():
         it.Axis.discrete("c", 3).with_breaks([1.0])
     with pytest.raises(TypeError, match="align must be True or False, got 1"):
         interface(it.Axis("x", 0, 1, elements=20), 0.5, align=1)
+
+
+def test_problem_files_switch_it_off():
+    text = """
+    axes = {x = {domain = [0, 1], elements = 20}}
+    problem = {strong = "-laplacian(u) - indicator(x > 0.33)"%s}
+    conditions = [{on = "boundary", value = 0}]
+    """
+    assert parse_problem(text % "").problem.axes[0].breaks == (0.33,)
+    assert parse_problem(text % ", align = false").problem.axes[0].breaks == ()
+    with pytest.raises(ValueError, match="align must be True or False, got 'no'"):
+        parse_problem(text % ', align = "no"')

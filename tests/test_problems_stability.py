@@ -85,6 +85,12 @@ def test_opposite_signs_in_two_directions_are_told():
     with pytest.warns(it.StabilityWarning, match="second derivatives of u in y is -1: coercivity"):
         it.Problem(weak=it.diff(u, X) * it.diff(v, X) - it.diff(u, Y) * it.diff(v, Y) - v, conditions=[u.on(X, Y) == 0])
 
+    with pytest.warns(it.StabilityWarning, match=r"u in y is -1\.98\d* at x=0\.98\d*: coercivity needs it positive"):
+        it.Problem(
+            weak=3 * it.diff(u, X) * it.diff(v, X) - (1 + X) * it.diff(u, Y) * it.diff(v, Y) - v,
+            conditions=[u.on(X, Y) == 0],
+        )
+
 
 def test_vectors_are_checked_by_component():
     c = it.Axis.discrete("c", 2)

@@ -37,6 +37,16 @@ def coupled() -> it.Problem:
     return it.Problem(weak=weak, conditions=[u.on(x, y, z) == 0])
 
 
+def elasticity(elements: int, s: int = 1) -> it.Problem:
+    """A body in all directions: vector-valued, with mixed derivatives; a load that no single mode resembles."""
+    c = it.Axis.discrete("c", 3)
+    x, y, z = (it.Axis(name, 0, stop, elements=elements, s=s) for name, stop in (("x", 1), ("y", 1), ("z", 2)))
+    u, v = it.unknown("u", c, x, y, z), it.test_function()
+    push = exp(-20 * ((x - 0.4) ** 2 + (y - 0.6) ** 2 + (z - 0.8) ** 2))
+    stiffness = 2 * it.inner(it.sym(it.grad(v)), it.sym(it.grad(u))) + it.div(v) * it.div(u)
+    return it.Problem(weak=stiffness - it.dot(v, [push, 2 * push * x, -push]), conditions=[u.on("boundary") == 0])
+
+
 def poisson(dimension: int, elements: int = 10) -> it.Problem:
     axes = [it.Axis(name, 0, 1, elements=elements) for name in "xyzw"[:dimension]]
     u = it.unknown("u", *axes)
@@ -50,6 +60,24 @@ def test_it_agrees_with_a_dense_solve(problem: Any) -> None:
     assert answer.status == "converged"
     assert isinstance(answer.model, it.TuckerModel)
     assert error_against_dense(stated, answer) < 1e-7
+
+
+def test_a_vector_field() -> None:
+    problem = elasticity(7)
+    answer = it.solve(problem, method="tucker", tolerance=1e-3)
+    error = error_against_dense(problem, answer)
+    assert answer.status == "converged"
+    assert 0.3 * error < answer.error_estimate.algebraic <= 1e-3
+    assert answer.model.rank[0] == 3
+
+
+def test_auto_takes_a_core_where_modes_are_too_many() -> None:
+    problem = elasticity(12)
+    answer = it.solve(problem, tolerance=1e-5)
+    assert answer.status == "converged"
+    assert any("Tucker-Galerkin instead" in note for note in answer.notes)
+    tight = it.solve(problem, method="tucker", tolerance=1e-8).model
+    assert float(answer.model.relative_distance(tight)) < 1e-5
 
 
 @pytest.mark.parametrize("goal", [1e-2, 1e-4, 1e-6])

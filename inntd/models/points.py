@@ -14,6 +14,7 @@ from inntd.axes import Axis
 
 Extrapolate: TypeAlias = Literal["raise", "clamp"]
 EXTRAPOLATE: tuple[Extrapolate, ...] = ("raise", "clamp")
+MODEL_DTYPES = (torch.float32, torch.float64)
 SLACK = 4  # units of rounding beyond an end that are forgiven
 
 
@@ -31,10 +32,13 @@ def as_tensor(name: str, value: Any, like: torch.Tensor) -> torch.Tensor:
         When the device is another one, or rows have different lengths.
     """
     if isinstance(value, torch.Tensor):
+        if value.layout != torch.strided:
+            raise TypeError(f"{name} must be a dense tensor, got a sparse one: convert with {name}.to_dense()")
         if value.dtype != like.dtype:
+            other = f", or the model with model.to({value.dtype})" if value.dtype in MODEL_DTYPES else ""
             raise TypeError(
                 f"{name} must have the model's dtype {like.dtype}, got {value.dtype}: convert with "
-                f"{name}.to({like.dtype}), or the model with model.to({value.dtype})"
+                f"{name}.to({like.dtype}){other}"
             )
         if value.device != like.device:
             raise ValueError(
@@ -46,6 +50,8 @@ def as_tensor(name: str, value: Any, like: torch.Tensor) -> torch.Tensor:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be an array of numbers, got rows of different lengths") from None
+    if array.dtype.kind == "O" and hasattr(value, "toarray"):
+        raise TypeError(f"{name} must be a dense array, got the sparse {type(value).__name__}: use {name}.toarray()")
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} must be real numbers, got {type(value).__name__} of dtype {array.dtype}")
     return torch.as_tensor(array.astype(np.float64)).to(dtype=like.dtype, device=like.device)
@@ -63,7 +69,7 @@ def check_points(points: Any, axes: Sequence[Axis], like: torch.Tensor, extrapol
         `extrapolate` is `"raise"`.
     """
     _checks.one_of("extrapolate", extrapolate, EXTRAPOLATE)
-    if like.dtype not in (torch.float32, torch.float64):
+    if like.dtype not in MODEL_DTYPES:
         raise TypeError(f"the model must have dtype float32 or float64 to be evaluated, got {like.dtype}: use model.to")
     x = as_tensor("points", points, like)
     if x.ndim != 2 or x.shape[1] != len(axes):

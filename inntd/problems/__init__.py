@@ -1,6 +1,5 @@
 """The physics, stated once: unknowns, weak and strong forms, conditions, problem files."""
 
-from inntd.problems.coefficient import coefficient
 from inntd.problems.conditions import Condition, Dirichlet
 from inntd.problems.expression import (
     diff,
@@ -28,6 +27,7 @@ from inntd.problems.separate import (
     LoadForm,
     SeparatedFunction,
 )
+from inntd.problems.sources import coefficient
 
 __all__ = [
     "AxisForm",

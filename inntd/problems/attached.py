@@ -13,7 +13,7 @@ import sympy
 from inntd.axes import Axis
 from inntd.models import load
 from inntd.problems import tables
-from inntd.problems.coefficient import MAX_SAMPLES, coefficient
+from inntd.problems.sources import MAX_SAMPLES, coefficient
 
 MAX_TEXT_BYTES = 50_000_000
 _KEYS = ("file", "model", "axes", "at")

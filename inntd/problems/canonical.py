@@ -11,7 +11,7 @@ Array = npt.NDArray[np.float64]
 
 SWEEPS = 60
 STALLED = 0.98  # decrease of the error over a sweep that is not worth another
-WORK = 4e9  # operations that the search for fewer products may take
+WORK = 1e10  # operations that the search for fewer products may take
 
 
 def canonical(core: Array, tolerance: float, limit: int) -> tuple[list[Array], bool]:
@@ -35,16 +35,17 @@ def canonical(core: Array, tolerance: float, limit: int) -> tuple[list[Array], b
     """
     size = float(np.linalg.norm(core))
     exact = _by_slices(core, 0.3 * tolerance * size)
-    if core.ndim > 2 and exact[0].shape[1] > max(core.shape):
-        fewer = _Search(core, size, tolerance).run(min(limit, exact[0].shape[1] - 1))
-        if fewer is not None:
+    rank, fewer, error = exact[0].shape[1], exact, np.inf
+    if core.ndim > 2 and rank > max(core.shape):
+        fewer, error = _Search(core, size, tolerance).run(min(limit, rank - 1))
+        if error <= tolerance:
             return fewer, False
-    rank = exact[0].shape[1]
     if rank <= limit:
         return exact, False
     weights = np.prod([np.linalg.norm(factor, axis=0) for factor in exact], axis=0)
     kept = np.sort(np.argsort(-weights, kind="stable")[:limit])
-    return [factor[:, kept] for factor in exact], True
+    cut = [factor[:, kept] for factor in exact]
+    return (fewer if error < np.linalg.norm(core - full(cut)) / size else cut), True
 
 
 def _by_slices(core: Array, allowed: float) -> list[Array]:
@@ -80,16 +81,14 @@ class _Search:
         self.unfolded = [np.moveaxis(core, d, 0).reshape(n, -1) for d, n in enumerate(core.shape)]
         self.work = 0.0
 
-    def run(self, most: int) -> list[Array] | None:
-        """Return factors of at most so many products that keep the tolerance; None when none are found in time."""
-        factors = [np.zeros((n, 0)) for n in self.core.shape]
-        while factors[0].shape[1] < most and self.work < WORK:
+    def run(self, most: int) -> tuple[list[Array], float]:
+        """Return factors of at most so many products, the best found in time, and their relative error."""
+        factors, error = [np.zeros((n, 0)) for n in self.core.shape], 1.0
+        while factors[0].shape[1] < most and self.work < WORK and error > self.tolerance:
             rank = factors[0].shape[1]
             factors = self._grown(factors, min(most - rank, 1 + rank // 6))
             factors, error = self._swept(factors)
-            if error <= self.tolerance:
-                return factors
-        return None
+        return factors, error
 
     def _grown(self, factors: list[Array], count: int) -> list[Array]:
         for _ in range(count):

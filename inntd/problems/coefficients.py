@@ -77,6 +77,17 @@ class Coefficient:
             total = total + value
         return total
 
+    def bounds(self) -> tuple[float, float]:
+        """Return bounds of all values at the sample points, by interval arithmetic: sharp for a single product."""
+        total = np.zeros(2)
+        for (number, _), tables in zip(self.terms, self._tables, strict=True):
+            ends = np.array([number, number])
+            for table in tables.values():
+                products = np.outer(ends, [table.min(), table.max()])
+                ends = np.array([products.min(), products.max()])
+            total += ends
+        return float(total[0]), float(total[1])
+
     def __str__(self) -> str:
         texts = []
         for number, functions in self.terms:

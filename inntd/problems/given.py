@@ -6,6 +6,7 @@ added, multiplied, put inside other functions and compiled with them.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,6 +21,15 @@ Vectorised = Callable[..., Any]
 
 # Two functions may share a name; SymPy compares atoms by value, so each gets a number of its own.
 _serial = itertools.count()
+
+
+def content_key(*parts: Any) -> str:
+    """Return a word that is the same for arrays and texts of the same content only."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()[:32]
 
 
 class WithoutDerivative(ValueError):
@@ -45,9 +55,11 @@ class Source(sympy.Atom):  # type: ignore[misc]
         Functions of one coordinate each, (M, k) of them, whose products add up to this one, if it is such a sum.
     note
         What it is, for messages: "a callable".
+    key
+        What tells it from others of the same name; equal keys are equal functions. By default nothing is equal to it.
     """
 
-    __slots__ = ("breaks", "function", "joints", "modes", "name", "note", "serial", "slope", "slopes")
+    __slots__ = ("breaks", "function", "joints", "key", "modes", "name", "note", "slope", "slopes")
 
     name: str
     function: Vectorised
@@ -56,6 +68,7 @@ class Source(sympy.Atom):  # type: ignore[misc]
     slope: Callable[[int], Source] | None
     modes: tuple[tuple[Source, ...], ...] | None
     note: str
+    key: str
 
     def __new__(
         cls,
@@ -67,9 +80,11 @@ class Source(sympy.Atom):  # type: ignore[misc]
         slope: Callable[[int], Source] | None = None,
         modes: Sequence[Sequence[Source]] | None = None,
         note: str = "a function",
+        key: str | None = None,
     ) -> Source:
         self: Source = super().__new__(cls)
-        self.name, self.function, self.serial, self.note = name, function, next(_serial), note
+        self.name, self.function, self.note = name, function, note
+        self.key = f"n{next(_serial)}" if key is None else key
         self.breaks = tuple(tuple(sorted(map(float, points))) for points in breaks)
         self.joints = ((),) * len(self.breaks) if joints is None else tuple(tuple(map(float, p)) for p in joints)
         self.slope, self.slopes = slope, {}
@@ -80,12 +95,12 @@ class Source(sympy.Atom):  # type: ignore[misc]
         raise TypeError(f"the coefficient {self.name} cannot be copied or pickled; make it anew with coefficient(...)")
 
     def _hashable_content(self) -> tuple[Any, ...]:
-        return (self.serial,)
+        return self.name, self.key
 
     @property
     def code(self) -> str:
         """Its name in compiled expressions."""
-        return f"given_{self.serial}"
+        return f"given_{self.key}"
 
     @property
     def arity(self) -> int:

@@ -223,12 +223,9 @@ class Numerical:
             factors = set()
             for d, position in enumerate(positions):
                 grid = found.grids[d]
+                table, shown = Tabulated(grid, found.values[d][:, m]), f"{name}.{m + 1}"
                 source = Source(
-                    f"{name}.{m + 1}",
-                    Tabulated(grid, found.values[d][:, m]),
-                    [grid.breaks],
-                    joints=[grid.joints],
-                    note="separated numerically",
+                    shown, table, [grid.breaks], joints=[grid.joints], note="separated numerically", key=table.key
                 )
                 factors.add((position, Given(source, COORDINATE)))
             terms[None, None, frozenset(factors)] = 1.0

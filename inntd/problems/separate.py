@@ -14,12 +14,15 @@ import sympy
 from inntd.axes import Axis
 from inntd.problems.algebra import COORDINATE
 from inntd.problems.compiled import compile_function
+from inntd.problems.given import Given
 
 Array = npt.NDArray[np.float64]
 
 
 @functools.lru_cache(maxsize=4096)
 def _compiled(expression: sympy.Expr) -> Callable[[Array], Any]:
+    if isinstance(expression, Given) and expression.coordinates == (COORDINATE,):
+        return expression.source  # no need to compile a call
     return compile_function(COORDINATE, expression)
 
 

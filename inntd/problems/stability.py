@@ -73,12 +73,19 @@ class _Component:
         """Return the sign that the coefficients of the second derivatives have, or should have."""
         if not self.diffusion:
             return 1.0
-        self.ranges = {
-            d: (smallest(lambda a: a, [each], self.sizes), smallest(lambda a: -a, [each], self.sizes))
-            for d, each in self.diffusion.items()
-        }
+        self.ranges = {d: self._range(each) for d, each in self.diffusion.items()}
         lows, highs = zip(*((low[0], -high[0]) for low, high in self.ranges.values()), strict=True)
         return -1.0 if -min(lows) > max(highs) else 1.0
+
+    def _range(self, coefficient: Coefficient) -> tuple[tuple[float, list[int]], tuple[float, list[int]]]:
+        """Return the smallest value, and minus the largest, with their places; where the sign is plain, bounds do."""
+        low, high = coefficient.bounds()
+        if low > _ZERO * high or high < _ZERO * low:
+            return (low, []), (-high, [])
+        return (
+            smallest(lambda a: a, [coefficient], self.sizes),
+            smallest(lambda a: -a, [coefficient], self.sizes),
+        )
 
     def coercivity(self) -> Iterator[str]:
         """Find coefficients of second derivatives that vanish or change sign; equal ones are told once."""
@@ -88,7 +95,11 @@ class _Component:
             value, place = low
             largest = max(abs(low[0]), abs(high[0]))
             zero = abs(value) <= _ZERO * largest
-            if (value > 0 and not zero) or (zero and self._harmless(coefficient, place)):
+            if value > 0 and not zero:
+                continue
+            if not place:
+                value, place = smallest(lambda a: self.sign * a, [coefficient], self.sizes)
+            if zero and self._harmless(coefficient, place):
                 continue
             what = f"{'zero' if zero else f'{self.sign * value:g}'}{self._at(coefficient, place)}"
             found.setdefault((str(coefficient), what), []).append(self.axes[d].name)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from inntd.axes import Axis, quadrature_points
 from inntd.axes.quadrature import gauss
+from inntd.problems.given import content_key
 
 Array = npt.NDArray[np.float64]
 
@@ -122,6 +123,12 @@ class Tabulated:
         else:
             self.coefficients = values.reshape(-1, POINTS) @ _legendre(POINTS)[0].T
 
+    @property
+    def key(self) -> str:
+        """What tells it from other functions."""
+        content = self.values if self.grid.axis.discrete else self.coefficients
+        return content_key("tabulated", self.grid.edges, content, self.grid.breaks)
+
     def __call__(self, x: Array) -> Array:
         """Return the values (K,) at points (K,)."""
         if self.grid.axis.discrete:
@@ -148,6 +155,7 @@ class NodalValues:
     def __init__(self, axes: Sequence[Axis], values: Array, orders: Sequence[int] | None = None) -> None:
         self.axes, self.values = tuple(axes), values
         self.orders = tuple(orders or (0,) * len(self.axes))
+        self.key = content_key("nodal", tuple(axis.key for axis in self.axes), self.orders, values.shape, values)
 
     def __call__(self, *coordinates: Array) -> Array:
         """Return the values (K,) at coordinates of shape (K,) each; ends are not left."""
@@ -185,6 +193,7 @@ class LinearSamples:
 
     def __init__(self, at: Sequence[Array], values: Array) -> None:
         self.at, self.values = tuple(at), values
+        self.key = content_key("linear", *self.at, values.shape, values)
 
     def __call__(self, *coordinates: Array) -> Array:
         """Return the values (K,) at coordinates of shape (K,) each; beyond the samples the last value holds."""

@@ -101,7 +101,7 @@ def read_problem(path: str | os.PathLike[str]) -> ProblemFile:
     Parameters
     ----------
     path
-        A TOML file of at most 1 MB; the format is described in the user guide.
+        A TOML file of at most 1 MB, with the tables and keys of the examples in `examples/`.
 
     Returns
     -------
@@ -162,7 +162,7 @@ class _Reader:
         """Return what the file says."""
         self._read_coefficients()
         problem_table = tables.table(self.place, self.data, "problem")
-        tables.check_keys(self.place, "[problem]", problem_table, ("strong", "weak", "where", *_SEPARATION))
+        tables.check_keys(self.place, "[problem]", problem_table, ("strong", "weak", "where", "align", *_SEPARATION))
         where = tables.table(self.place, problem_table, "where", required=False)
         for name, text in where.items():
             self.names.define(name, text, f"{self.place}: [problem.where] {name}")
@@ -183,7 +183,8 @@ class _Reader:
         options = self._read_options()
         try:
             separation = {key: problem_table[key] for key in _SEPARATION if key in problem_table}
-            problem = Problem(**forms, conditions=conditions, title=title, exact=exact, **separation)
+            align = problem_table.get("align", True)
+            problem = Problem(**forms, conditions=conditions, title=title, exact=exact, align=align, **separation)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self.place}: {error}") from None
         return ProblemFile(problem, problem.exact, options, self.path)

@@ -22,12 +22,6 @@ constexpr int kRowsAtOnce = 4;
 constexpr int kValueVectors = kRegisters >= 32 ? 4 : 2;  // of points
 constexpr int kJetVectors = kRegisters >= 32 ? 2 : 1;
 
-// Transposes the modes of one point into column i of rows (modes, kPointBlock).
-template <class T>
-INNTD_INLINE void store_column(const T* row, std::int64_t modes, std::int64_t i, T* rows) {
-  for (std::int64_t m = 0; m < modes; ++m) rows[m * kPointBlock + i] = row[m];
-}
-
 // N vectors of modes from `first` on for all points of the block: (orders, stride, kPointBlock).
 template <class T, int N, int Orders>
 void turned_rows(const ModelAxis<T>& axis, std::int64_t d, std::int64_t first, const CpWorkspace<T>& work, T* rows,
@@ -60,22 +54,36 @@ void turned_rows(const ModelAxis<T>& axis, std::int64_t d, std::int64_t first, c
   }
 }
 
+// The same straight from the factor, for an axis that was not prepared. Points that fill up the block are the first.
+template <class T, int Orders>
+void direct_rows(const ModelAxis<T>& axis, std::int64_t d, std::int64_t dimension, const T* points, std::int64_t count,
+                 const TuckerWorkspace<T>& work, T* rows, std::int64_t stride) {
+  for (std::int64_t i = 0; i < kPointBlock; ++i) work.block.scale[d * kPointBlock + i] = T(1);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const T x = points[i * dimension + d];
+    std::int64_t piece;
+    locate(axis.table, &x, 1, &piece);
+    for (int order = 0; order < Orders; ++order) {
+      evaluate_axis(axis, axis.modes, x, piece, order, work.scratch + axis.modes, work.scratch);
+      T* column = rows + order * stride * kPointBlock + i;
+      for (std::int64_t m = 0; m < axis.modes; ++m) column[m * kPointBlock] = work.scratch[m];
+    }
+  }
+  for (int order = 0; order < Orders; ++order) {
+    for (std::int64_t m = 0; m < axis.modes; ++m) {
+      T* row = rows + (order * stride + m) * kPointBlock;
+      for (std::int64_t i = count; i < kPointBlock; ++i) row[i] = row[0];
+    }
+  }
+}
+
 // Functions of axis d, and their derivatives, at a block of points: (orders, stride, kPointBlock). Derivatives of
 // prepared axes are by xi; work.scale makes them derivatives by x.
 template <class T, int Orders>
 void fill_rows(const ModelAxis<T>& axis, std::int64_t d, std::int64_t dimension, const T* points, std::int64_t count,
                const TuckerWorkspace<T>& work, T* rows, std::int64_t stride) {
   if (axis.prepared == nullptr) {
-    for (std::int64_t i = 0; i < kPointBlock; ++i) {
-      const T x = points[(i < count ? i : 0) * dimension + d];
-      std::int64_t piece;
-      locate(axis.table, &x, 1, &piece);
-      work.block.scale[d * kPointBlock + i] = T(1);
-      for (int order = 0; order < Orders; ++order) {
-        evaluate_axis(axis, axis.modes, x, piece, order, work.scratch + axis.modes, work.scratch);
-        store_column(work.scratch, axis.modes, i, rows + order * stride * kPointBlock);
-      }
-    }
+    direct_rows<T, Orders>(axis, d, dimension, points, count, work, rows, stride);
     return;
   }
   locate_axis<T, Orders>(axis, d, dimension, points, count, work.block);

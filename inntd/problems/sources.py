@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,10 +12,12 @@ import numpy.typing as npt
 import sympy
 
 from inntd.axes import Axis
-from inntd.models import CPModel
-from inntd.problems.given import Array, Given, Source
+from inntd.models import CPModel, TuckerModel
+from inntd.problems.given import Array, Given, Source, content_key
 from inntd.problems.tabulated import LinearSamples, NodalValues
 
+#: A Tucker model that is a sum of more products is separated numerically instead.
+MOST_FIBRES = 64
 MAX_SAMPLES = 50_000_000
 
 
@@ -52,7 +55,8 @@ def coefficient(
     Returns
     -------
     sympy.Expr
-        A function of one axis stays exact, and so does a CP model, with one term per mode. Others are separated
+        A function of one axis stays exact, and so does a CP model, with one term per mode, and a small Tucker model,
+        with one per fibre of its core. Others are separated
         numerically, see `separation_tolerance` of :class:`inntd.Problem`. Samples at nodes and CP models can be
         differentiated; keep the others outside of `diff`: `div(k*grad(u))` is fine.
 
@@ -235,13 +239,13 @@ def _of_samples(source: Any, axes: Sequence[Axis], name: str, at: Any) -> sympy.
         )
     if at is None:
         return _given(_nodal(NodalValues(axes, values), name), axes)
-    kinks = [x.tolist() for x in coordinates]
-    return _given(Source(name, LinearSamples(coordinates, values), kinks, note="given by samples"), axes)
+    kinks, samples = [x.tolist() for x in coordinates], LinearSamples(coordinates, values)
+    return _given(Source(name, samples, kinks, note="given by samples", key=samples.key), axes)
 
 
 def _array(source: Any, name: str) -> Array:
     try:
-        values = np.array(source.detach().cpu() if hasattr(source, "detach") else source)
+        values = np.array(source.detach().cpu().numpy() if hasattr(source, "detach") else source)
     except (TypeError, ValueError):
         values = np.array(None)
     if values.dtype.kind not in "fiub" or values.ndim == 0:
@@ -300,6 +304,7 @@ def _nodal(values: NodalValues, name: str) -> Source:
         joints=[_joints(axis) for axis in values.axes],
         slope=lambda i: _nodal(values.derivative(i), f"{name}_{values.axes[i].name}"),
         note="given by samples",
+        key=values.key,
     )
 
 
@@ -322,13 +327,15 @@ def _of_model(model: Any, axes: Sequence[Axis], name: str) -> sympy.Expr:
                 f"coefficient {name}: the model is known on {mine.name} from {start:g} to {end:g}, "
                 f"which does not cover the axis {axis.name} from {low:g} to {high:g}"
             )
+    if isinstance(model, TuckerModel) and math.prod(sorted(model.core.shape)[:-1]) <= MOST_FIBRES:
+        model = model.to_cp()  # exact
     if isinstance(model, CPModel):
         return _given(_of_factors(model, name), axes)
 
     def values(*x: npt.NDArray[np.float64]) -> Array:
         inside = [np.clip(column, *mine.domain) for column, mine in zip(x, own, strict=True)]
         found = model(np.stack(inside, axis=1))
-        return np.asarray(found.detach().cpu() if hasattr(found, "detach") else found, dtype=np.float64)
+        return np.asarray(found.detach().cpu().numpy() if hasattr(found, "detach") else found, dtype=np.float64)
 
     _check_finite(values, _probes(axes), axes, name)
     return _given(_model_source(name, values, own), axes)
@@ -346,11 +353,12 @@ def _joints(axis: Axis) -> list[float]:
 
 
 def _of_factors(model: CPModel, name: str) -> Source:
-    factors = [np.asarray(factor.detach().cpu(), dtype=np.float64) for factor in model.factors]
+    factors = [factor.detach().cpu().numpy().astype(np.float64) for factor in model.factors]
+    model = CPModel.from_factors(model.axes, factors)  # as it is now, whatever is trained later
 
     def values(*x: Array) -> Array:
         inside = np.stack([np.clip(c, *axis.domain) for c, axis in zip(x, model.axes, strict=True)], axis=1)
-        return np.asarray(model(inside).detach().cpu(), dtype=np.float64)
+        return np.asarray(model(inside).detach().cpu().numpy(), dtype=np.float64)
 
     modes = [
         [
@@ -360,6 +368,8 @@ def _of_factors(model: CPModel, name: str) -> Source:
         for m in range(factors[0].shape[1])
     ]
 
+    key = content_key("model", tuple(axis.key for axis in model.axes), *factors)
+
     def slope(position: int) -> Source:
         changed = [[part.derivative(0) if d == position else part for d, part in enumerate(row)] for row in modes]
 
@@ -367,6 +377,8 @@ def _of_factors(model: CPModel, name: str) -> Source:
             parts = (np.prod([part(c) for part, c in zip(row, x, strict=True)], axis=0) for row in changed)
             return np.asarray(sum(parts))
 
-        return _model_source(f"{name}_{model.axes[position].name}", derived, model.axes, modes=changed)
+        return _model_source(
+            f"{name}_{model.axes[position].name}", derived, model.axes, modes=changed, key=f"{key}_{position}"
+        )
 
-    return _model_source(name, values, model.axes, modes=modes, slope=slope)
+    return _model_source(name, values, model.axes, modes=modes, slope=slope, key=key)
