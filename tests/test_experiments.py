@@ -20,6 +20,7 @@ THREADS = torch.get_num_threads()
 # The scripts hold this process to one thread; other tests shall not notice.
 with mock.patch.dict(os.environ), mock.patch.object(sys, "path", [str(FOLDER), str(FOLDER / "paper"), *sys.path]):
     import oracle
+    import s5
     import s6
     import s7
     import s8
@@ -91,6 +92,17 @@ def test_direct_solutions_satisfy_the_steady_equation_in_the_end() -> None:
     x = mesh.nodes
     assert values[:, 0] == pytest.approx(0, abs=1e-15)
     assert values[:, 1] == pytest.approx(x * (1 - x) / (2 * s8.MEAN), abs=1e-12)
+
+
+@pytest.mark.parametrize(("s", "slope"), [(1, 2.5), (2, 4.5)])
+def test_heat_from_a_moving_source_converges(s: int, slope: float) -> None:
+    elements, errors = (32, 48), []
+    for count in elements:
+        problem = s5.problem(count, s)
+        found = s5.measure(problem, it.solve(problem, rank=25, threads=1).model)
+        assert found["error_sampled"] == pytest.approx(found["error"], rel=0.3)
+        errors.append(found["error"])
+    assert series.fitted_slope(elements, errors, 1e-12) >= slope
 
 
 @pytest.mark.parametrize(("s", "slope"), [(1, 2.7), (2, 4.7)])

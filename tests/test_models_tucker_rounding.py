@@ -200,6 +200,14 @@ class TestConversions:
         assert u.to_cp().relative_distance(u) < 1e-15
         assert (0 * u).to_cp().norm() == 0
 
+    def test_hundreds_of_modes_of_few_functions(self) -> None:
+        """Round-off in many repeated columns is no function of its own."""
+        u = random_model(space_axes(6), [3, 3, 4, 3, 3, 3])
+        back = u.to_cp().to_tucker()
+        assert back.rank == u.rank
+        assert back.relative_distance(u) < 1e-13
+        assert back.rounding_error is None
+
     def test_rounded_cp(self) -> None:
         u = decaying(space_axes(3), [4, 4, 4], decay=0.1)
         v = u.to_cp(tolerance=1e-3)

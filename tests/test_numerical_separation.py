@@ -189,6 +189,18 @@ def test_a_tighter_tolerance_separates_again() -> None:
     np.testing.assert_allclose(answer.model(p).numpy(), exact(p), atol=1e-8)
 
 
+def test_a_doubt_is_told_once() -> None:
+    x, y = AXES[:2]
+    u, v = it.unknown("u", x, y), it.test_function()
+    k = sympy.exp(X * Y) - sympy.Rational(3, 2)  # negative where x y is small
+    weak = k * it.dot(it.grad(u), it.grad(v)) - v
+    with pytest.warns(UserWarning, match="coercivity") as said:
+        problem = it.Problem(weak=weak, conditions=[u.on("boundary") == 0], separation_tolerance=1e-3)
+    tighter = problem.refined(1e-8)  # a warning here would be an error
+    assert len(said) == 1
+    assert tighter.separations[0].error <= 1e-8
+
+
 def test_a_face_integral_fixes_a_coordinate_of_a_coupled_factor() -> None:
     x, y = AXES[:2]
     u, v = it.unknown("u", x, y), it.test_function()

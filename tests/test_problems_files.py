@@ -199,8 +199,10 @@ def test_no_text_gives_anything_but_an_expression_or_a_named_refusal(text: str) 
 EXAMPLE_OPTIONS = {
     "cooling_fin": {"tolerance": 1e-4},
     "decay_chain": {"tolerance": 1e-4},
+    "elasticity": {"rank": 9},
     "helmholtz": {"tolerance": 1e-9},
     "measured_conductivity": {"tolerance": 1e-6},
+    "moving_source": {"rank": 40},
     "parametric_heat": {"rank": 15},
     "poisson_10d": {"tolerance": 1e-9},
     "poisson_bumps": {"tolerance": 1e-9},
@@ -216,9 +218,14 @@ def test_examples_are_the_same_problem_in_both_forms(name: str) -> None:
     assert problem.title == script.title
     assert [axis.key for axis in problem.axes] == [axis.key for axis in script.axes]
     assert problem.operator == script.operator
-    assert problem.load == script.load
     assert (problem.exact is None) == (script.exact is None)
-    assert problem.exact is None or problem.exact.terms == script.exact.terms
+    if name == "moving_source":  # separated numerically, by functions that each problem has for itself
+        points = np.random.default_rng(0).uniform((-2, -2, -10, 0), (2, 2, 10, 0.1), (50, 4))
+        assert problem.describe() == script.describe()
+        assert problem.exact_function(points) == pytest.approx(script.exact_function(points), abs=1e-12)
+    else:
+        assert problem.load == script.load
+        assert problem.exact is None or problem.exact.terms == script.exact.terms
     assert [c.value.terms for c in problem.conditions] == [c.value.terms for c in script.conditions]
     assert [[str(f) for f in c.faces] for c in problem.conditions] == [
         [str(f) for f in c.faces] for c in script.conditions

@@ -183,7 +183,7 @@ def case(name: str, elements: int, solve: dict[str, Any], error: float, seconds:
 CASES = [
     case("s6-15", 100, {"rank": 15}, 3.38e-3, 0.1),
     case("s6-100", 100, {"rank": 100}, 2e-5, 2.0),
-    case("s6-tucker", 100, {"method": "tucker"}, 1e-5, 0.3),
+    case("s6-tucker", 100, {"method": "tucker", "tolerance": 5e-6}, 1e-5, 0.3),
     case("s6-15-small", 20, {"rank": 15}, 3.38e-3, None),
 ]
 
@@ -191,7 +191,8 @@ CASES = [
 def run(case: harness.Case, repeat: int) -> dict[str, Any]:
     """Run a case; its peak memory is that of a process that does nothing else."""
     line = harness.run_case(case, repeat)
-    line["peak_rss_gb"] = harness.significant(peak_in_subprocess(case) / 1e9)
+    if not case.quick:
+        line["peak_rss_gb"] = harness.significant(peak_in_subprocess(case) / 1e9)
     if line["seconds"] is not None:
         once = line["seconds"] + line["setup_seconds"]
         for name, peer in (("break_even", "fem_seconds"), ("break_even_diagonal", "diagonal_seconds")):

@@ -49,9 +49,10 @@ def tucker_of_cp(form: CPForm, ranks: Sequence[int] | None = None, tolerance: fl
     core, exponent = CPForm(form.axes, columns).dense(columns)
     core = np.ldexp(core, exponent) * exp(modes.log)
     found = TuckerForm(form.axes, functions, core)
-    if not exact:
-        rest = None if tolerance is None else tolerance * math.sqrt(1 - SHARE**2)
-        found = round_tucker(found, ranks, rest).form
+    if exact:
+        return Rounded(found, 0.0)
+    rest = None if tolerance is None else tolerance * math.sqrt(1 - SHARE**2)
+    found = round_tucker(found, ranks, rest).form
     return Rounded(found, exp(log_distance(form, found, "L2") - log_length(form, "L2")))
 
 

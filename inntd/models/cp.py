@@ -160,7 +160,8 @@ class CPModel(SeparatedModel):
         Returns
         -------
         TuckerModel
-            Its ``rounding_error`` is the relative L2 distance to this model, measured to full precision.
+            Where it was rounded, its ``rounding_error`` is the relative L2 distance to this model, measured to full
+            precision.
 
         Raises
         ------
@@ -178,12 +179,14 @@ class CPModel(SeparatedModel):
         """
         from inntd.models.tucker import TuckerModel
 
-        if rank is not None or tolerance is not None:
+        exact = rank is None and tolerance is None
+        if not exact:
             tolerance = check_rounding(rank, tolerance)
         ranks = None if rank is None else check_ranks(self.axes, rank)
         rounded = tucker_of_cp(self._form(), ranks, tolerance)
         model = TuckerModel._from_form(rounded.form, self.dtype).to(self.device)
-        model.metadata["rounding_error"] = rounded.error
+        if not exact:
+            model.metadata["rounding_error"] = rounded.error
         return model
 
     def to_tensorly(self) -> Any:

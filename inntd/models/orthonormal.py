@@ -9,7 +9,9 @@ from inntd.models.doubled import Array
 from inntd.models.forms import normal
 from inntd.models.metric import Columns, block
 
-NEGLIGIBLE = 1e-15  # singular values of columns of similar size, relative to the largest, that are round-off
+NEGLIGIBLE = (
+    1e-15  # singular values, relative to the largest, that are round-off; times the root of the columns' number
+)
 WELL_CONDITIONED = 1e-3
 
 
@@ -36,11 +38,12 @@ def orthonormal_columns(axis: Axis, factor: Array) -> tuple[Array, Array, int]:
     small, exponent = normal(factor)
     lengths = np.abs(small).max(axis=0, initial=0.0)
     functions, coordinates = small / np.where(lengths > 0, lengths, 1.0), np.diag(lengths)
+    negligible = NEGLIGIBLE * factor.shape[1] ** 0.5
     for _ in range(2):
         _, sizes, vt = np.linalg.svd(block([Columns(axis, functions)]), full_matrices=False)
         if sizes[0] == 0:
             return functions[:, :1], coordinates[:1], exponent  # all of them zero
-        keep = int(np.count_nonzero(sizes > NEGLIGIBLE * sizes[0]))
+        keep = int(np.count_nonzero(sizes > negligible * sizes[0]))
         functions = functions @ (vt[:keep].T / sizes[:keep])
         coordinates = (sizes[:keep, None] * vt[:keep]) @ coordinates
         if sizes[keep - 1] > WELL_CONDITIONED * sizes[0]:

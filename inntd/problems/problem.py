@@ -308,7 +308,9 @@ class Problem:
         tolerance = max(_checks.finite_float("tolerance", tolerance, positive=True), SMALLEST_TOLERANCE)
         if all(separation.error <= tolerance for separation in self.separations):
             return self
-        return Problem(**self._given, separation_tolerance=tolerance)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StabilityWarning)  # it was said of this problem already
+            return Problem(**self._given, separation_tolerance=tolerance)
 
     def describe(self) -> str:
         """Return a readable text: axes, weak form, separated terms, conditions.
