@@ -286,8 +286,7 @@ class VectorUnknown(Unknown):
         IndexError
             There is no such component; they are counted from 0.
         """
-        count = self.components
-        assert count is not None
+        count = len(self)
         if isinstance(component, bool) or not isinstance(component, (int, np.integer)):
             raise TypeError(f"the component of {self.name} must be an integer, got {component!r}")
         if not 0 <= component < count:
@@ -306,12 +305,6 @@ class VectorUnknown(Unknown):
         """Differentiate every component; a vector."""
         return _vector(self._symbol.diff(symbol_of(axis), order, *more))
 
-    def __neg__(self) -> Any:
-        return -_vector(self._symbol)
-
-    def __pos__(self) -> Any:
-        return _vector(self._symbol)
-
 
 def _vector(expression: sympy.Expr) -> Any:
     from inntd.problems.tensor import Tensor
@@ -320,13 +313,13 @@ def _vector(expression: sympy.Expr) -> Any:
 
 
 def _delegated(name: str) -> Any:
-    def apply(self: VectorUnknown, other: Any) -> Any:
-        return getattr(_vector(self._symbol), name)(other)
+    def apply(self: VectorUnknown, *other: Any) -> Any:
+        return getattr(_vector(self._symbol), name)(*other)
 
     return apply
 
 
-for _name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow"):
+for _name in ("neg", "pos", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow"):
     setattr(VectorUnknown, f"__{_name}__", _delegated(f"__{_name}__"))
 
 
@@ -424,17 +417,6 @@ def fields_in(expression: sympy.Basic) -> list[FieldSymbol]:
 def has_unknown(expression: sympy.Basic) -> bool:
     """Tell whether an expression contains an unknown."""
     return any(isinstance(symbol.field, Unknown) for symbol in expression.atoms(FieldSymbol))
-
-
-def differentiate(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
-    """Differentiate by SymPy's rules, knowing that test functions depend on every axis.
-
-    SymPy takes 2*v for a constant, since a test function has no axes yet; so it is tied to the symbol meanwhile.
-    """
-    loose = [found for found in expression.atoms(FieldSymbol) if isinstance(found.field, TestFunction)]
-    tied = expression.xreplace({found: found.tied(symbol) for found in loose})
-    result = tied.diff(symbol)
-    return result.xreplace({f: f.tied(None) for f in result.atoms(FieldSymbol) if f.anchor is not None})
 
 
 def symbol_of(axis: Any, argument: str = "axis") -> sympy.Symbol:

@@ -7,7 +7,7 @@ from typing import Any
 import sympy
 
 from inntd.axes import Axis
-from inntd.problems.fields import Unknown, differentiate, fields_in, symbol_of
+from inntd.problems.fields import FieldSymbol, TestFunction, Unknown, fields_in, symbol_of
 from inntd.problems.nodes import Divergence, Gradient, Laplacian, TimeDerivative, rank_of
 from inntd.problems.tensor import Tensor, operand, tensor_of, wrapped
 from inntd.problems.text import shorten
@@ -49,7 +49,7 @@ def diff(expression: Any, axis: Axis | sympy.Symbol, order: int = 1) -> Any:
             raise ValueError(f"axis must be one of the axes of {found.field.name} ({known}), got {symbol}")
     result = inside
     for _ in range(order):
-        result = differentiate(result, symbol)
+        result = _differentiate(result, symbol)
     return wrapped(result)
 
 
@@ -139,6 +139,17 @@ def div(tensor: Any) -> Any:
     inside = tensor_of(tensor, "the argument of div")
     parts = [inside] if rank_of(inside) == 2 else sympy.Add.make_args(inside)  # a stress stays one
     return wrapped(sympy.Add(*map(Divergence, parts)))
+
+
+def _differentiate(expression: sympy.Expr, symbol: sympy.Symbol) -> sympy.Expr:
+    """Differentiate by SymPy's rules, knowing that test functions depend on every axis.
+
+    SymPy takes 2*v for a constant, since a test function has no axes yet; so it is tied to the symbol meanwhile.
+    """
+    loose = [found for found in expression.atoms(FieldSymbol) if isinstance(found.field, TestFunction)]
+    tied = expression.xreplace({found: found.tied(symbol) for found in loose})
+    result = tied.diff(symbol)
+    return result.xreplace({f: f.tied(None) for f in result.atoms(FieldSymbol) if f.anchor is not None})
 
 
 def _need_kind(expression: sympy.Expr, kind: str, operator: str) -> None:

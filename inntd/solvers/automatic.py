@@ -35,35 +35,39 @@ def solve_automatic(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> 
     """Solve by alternating updates where they are at home, and by other routes where they are not."""
     if system_has_fixed(system) or len(system.axes) == 1:
         return solve_by_updates(system, plan, watch)
-    free = free_system(system)
-    if len(free.sizes) == 2:
+    axes = len(system.axes)
+    if axes == 2:
+        free = free_system(system)
         route = direct_route(free, constant_nullspace(system))
         if route is not None and route.seconds <= DIRECT_SECONDS:
             return _two_axes(system, free, plan, watch)
-    coupled = sum(free.used(d) != [0] for d in range(len(free.sizes)))
-    if 3 <= coupled < COUPLED_AXES and len(free.sizes) <= COUPLED_AXES and plan.tolerance and plan.rank >= MANY_MODES:
-        return _some_axes(system, free, plan, watch)
-    return _many_axes(system, free, plan, watch)
+    coupled = int((system.terms != 0).any(axis=0).sum())  # the others see their mass matrix only
+    if 3 <= coupled < COUPLED_AXES and axes <= COUPLED_AXES and plan.tolerance and plan.rank >= MANY_MODES:
+        return _some_axes(system, plan, watch)
+    return _many_axes(system, plan, watch)
 
 
-def _some_axes(system: DiscreteSystem, free: FreeSystem, plan: Plan, watch: Watch) -> Outcome:
+def _some_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
     """Try some modes; where they do not do, a core tensor holds more than ever more modes would."""
-    outcome = _many_axes(system, free, replace(plan, rank=SOME_MODES), watch)
+    outcome = _many_axes(system, replace(plan, rank=SOME_MODES), watch)
     if outcome.status != "max_rank" or constant_nullspace(system):
-        return outcome if outcome.status != "max_rank" else _many_axes(system, free, plan, watch)
+        return outcome if outcome.status != "max_rank" else _many_axes(system, plan, watch)
     found = solve_tucker(system, replace(plan, rank=DEFAULT_MODES), watch)
     note = f"{SOME_MODES} modes by alternating updates do not reach the tolerance: solved by Tucker-Galerkin instead"
     found = replace(found, notes=(*found.notes, note))
     if found.status == "interrupted":
         best = min((outcome, found), key=lambda tried: tried.estimate)
         return replace(best, status=found.status, message=found.message)
-    return found if found.status == "converged" else _many_axes(system, free, plan, watch)
+    return found if found.status == "converged" else _many_axes(system, plan, watch)
 
 
-def _many_axes(system: DiscreteSystem, free: FreeSystem, plan: Plan, watch: Watch) -> Outcome:
+def _many_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
     """Solve by alternating updates; when these fail on an operator that is not definite, by other routes."""
     outcome = solve_by_updates(system, plan, watch)
-    if definite_sign(free) != 0 or not _dissatisfied(outcome, plan):
+    if not _dissatisfied(outcome, plan):
+        return outcome
+    free = free_system(system)
+    if definite_sign(free) != 0:
         return outcome
     try:
         return _rescued(system, free, outcome, plan, watch)
