@@ -220,3 +220,17 @@ def test_a_rank_bounds_direct_solutions_of_three_axes() -> None:
     answer = it.solve(problem, rank=2, tolerance=1e-9, method="direct")
     assert (answer.status, answer.modes) == ("max_rank", 2)
     assert 1e-9 < answer.error_estimate.algebraic < 0.1
+
+
+def test_two_coupled_axes_are_not_called_solved_in_truncated_subspaces() -> None:
+    """The third axis has rank one, so updates of the others cannot find what the truncated CP modes miss."""
+    x, y = it.Axis("x", 0, 1, elements=6, s=1), it.Axis("y", 0, 1, elements=7, s=1)
+    z = it.Axis("z", 0, 1, elements=5, s=1, periodic=True)
+    u = it.unknown("u", y, z, x)
+    a, b = sympy.sympify(x), sympy.sympify(y)
+    flow = 10.9 * it.diff(u, x) + 9 * it.diff(u, y) + 8.4 * it.diff(u, z)
+    strong = -it.laplacian(u) - flow - (sin(2 * pi * b) + 1) * exp(a)
+    problem = it.Problem(strong=strong, conditions=[u.on(x.start) == 0, u.on(y) == 0])
+    answer = it.solve(problem, tolerance=1e-6, method="tucker")
+    assert answer.status == "converged"
+    assert error_against_dense(problem, answer) < 1e-6
