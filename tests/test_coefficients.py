@@ -381,3 +381,18 @@ def test_names_of_coefficients_must_be_free_and_texts_name_no_files(tmp_path: Pa
             read_problem(written(tmp_path, f'[coefficients.{taken}]\nfile = "k.npy"\naxes = ["x"]\n'))
     with pytest.raises(ValueError, match="a problem given as text has no folder"):
         parse_problem(FILE + '[coefficients.k]\nfile = "k.npy"\naxes = ["x"]\n')
+
+
+def test_what_is_known_on_a_shorter_axis_is_not_extrapolated() -> None:
+    x = it.Axis("x", 0, 2, elements=16)
+    u, v = it.unknown("u", x, Y), it.test_function()
+    model = it.CPModel.from_factors((X, Y), [np.ones((axis.size, 1)) for axis in (X, Y)])
+    for given in (
+        it.coefficient(model),
+        it.coefficient(model.to_tucker()),
+        it.coefficient(np.ones(X.size), X),
+        it.coefficient([1.0, 2.0], X, at=[-1.0, 1.5]),
+        it.coefficient(np.ones(X.size), X).diff(SX),
+    ):
+        with pytest.raises(ValueError, match=r"known for x from .* does not cover the axis from 0 to 2"):
+            it.Problem(weak=u * v - given * v)

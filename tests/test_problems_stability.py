@@ -193,3 +193,21 @@ def test_a_time_axis_needs_an_initial_condition():
     u = it.unknown("u", X, T)
     with pytest.raises(ValueError, match=r"the time axis t needs an initial condition; add u\.at\(t=0\)"):
         it.Problem(strong=it.dt(u) - it.laplacian(u) - 1, conditions=[u.on(X) == 0])
+
+
+@pytest.mark.parametrize("second", [0, 1])
+def test_an_equation_of_first_order_takes_one_value_in_time(second):
+    u = it.unknown("u", X, T)
+    conditions = [u.on(X) == 0, u.at(t=0) == 0, u.at(t=1) == second * X._sympy_() * (1 - X._sympy_())]
+    with pytest.raises(ValueError, match=r"u is given at both ends of the time axis t, .* takes one initial condition"):
+        it.Problem(strong=it.dt(u) - it.laplacian(u) - 1, conditions=conditions)
+
+
+def test_breaks_that_the_mesh_is_too_coarse_for_are_told():
+    x = it.Axis("x", 0, 1, elements=8)
+    u = it.unknown("u", x)
+    bars = it.indicator(x > 0.3) + it.indicator(x > 0.45) + it.indicator(x > 0.6)
+    with pytest.warns(
+        it.StabilityWarning, match=r"3 breaks are too many for its 8 elements: patches cross them, jumps included"
+    ):
+        it.Problem(strong=-it.div((1 + bars) * it.grad(u)) - 1, conditions=[u.on(x) == 0])

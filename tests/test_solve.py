@@ -13,7 +13,7 @@ import sympy
 from sympy import cos, exp, pi, sin
 
 import inntd as it
-from inntd.solvers import alternating, coordinates
+from inntd.solvers import alternating, automatic, coordinates, direct, minimal_residual
 
 
 def box(dimension: int, elements: int = 16, stop: float = 1.0, **options: Any) -> tuple[it.Axis, ...]:
@@ -284,6 +284,48 @@ def test_interrupting_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> 
     assert answer.status == "interrupted"
     assert answer.modes > 0
     assert 1e-12 < true_error(answer, problem) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("direct", "direct_route"), ("minimal_residual", "_state"), ("auto", "direct_route")],
+)
+def test_interrupting_before_there_are_modes_leaves_the_boundary_values(
+    monkeypatch: pytest.MonkeyPatch, name: Any, function: str
+) -> None:
+    def stopped(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    module = {"direct": direct, "minimal_residual": minimal_residual, "auto": automatic}[name]
+    monkeypatch.setattr(module, function, stopped)
+    axes = box(2, 10)
+    answer = it.solve(poisson(axes, sum_of_sines(axes)), method=name)
+    assert answer.status == "interrupted"
+    assert answer.modes == 0
+    assert answer.model.at(**{"x[1]": 0.0, "x[2]": 1.0}) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["alternating", "minimal_residual"])
+def test_interrupting_the_estimate_keeps_the_modes(monkeypatch: pytest.MonkeyPatch, name: Any) -> None:
+    def stopped(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(automatic, "_checked", stopped)
+    monkeypatch.setattr(minimal_residual, "_judged", stopped)
+    axes = box(2, 10)
+    problem = poisson(axes, sum_of_sines(axes))
+    answer = it.solve(problem, tolerance=1e-9, method=name)
+    assert answer.status == "interrupted"
+    assert true_error(answer, problem) < 1e-6
+
+
+def test_errors_are_relative_to_models_and_separated_functions() -> None:
+    axes = box(2, 10)
+    problem = poisson(axes, sum_of_sines(axes))
+    model = it.solve(problem).model
+    for wrong in (None, sum_of_sines(axes), lambda x: x):
+        with pytest.raises(TypeError, match=r"exact must be a model or a sum of products .* such as problem\.exact"):
+            model.error(wrong)
 
 
 def test_indefinite_helmholtz_is_never_silently_wrong() -> None:

@@ -108,3 +108,28 @@ def test_boundary_values_of_single_components_are_lifted() -> None:
     lifted = it.CPModel.from_factors(system.axes, system.lifting.factors())
     exact = dense_solution(system) + nodal_values(lifted, system)
     assert np.linalg.norm(nodal_values(answer.model, system) - exact) < 1e-6 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("method", ["auto", "alternating"])
+def test_a_mixed_problem_whose_bases_do_not_fit_is_not_called_solved(method: str) -> None:
+    """Velocity and pressure of equal order: pressures that no velocity sees, and a level that nothing fixes."""
+    x, y, c = it.Axis("x", 0, 1, elements=5, s=2), it.Axis("y", 0, 1, elements=5, s=2), it.Axis.discrete("c", 2)
+    velocity, pressure = it.unknown("U", c, x, y), it.unknown("p", x, y)
+    w, q = it.test_function("W"), it.test_function("q")
+    weak = it.inner(it.grad(velocity), it.grad(w)) - pressure * it.div(w) - q * it.div(velocity) - w[0] * sympify(y)
+    answer = it.solve(it.Problem(weak=weak, conditions=[velocity.on(x, y) == [0, 0]]), method=method)  # type: ignore[arg-type]
+    assert answer.status == "diverged"
+    assert "singular or nearly so" in answer.message
+    assert answer.error_estimate.algebraic > 1e-3
+
+
+def test_a_mixed_problem_that_is_determined_is_solved() -> None:
+    """Darcy's law: the pressure meets its own test function in no term, and all is well."""
+    x, y = it.Axis("x", 0, 1, elements=6, s=2), it.Axis("y", 0, 1, elements=6, s=2)
+    a, b, p = (it.unknown(name, x, y) for name in "abp")
+    strong = [a + it.diff(p, x), b + it.diff(p, y), it.diff(a, x) + it.diff(b, y) - 1 - sympify(x)]
+    problem = it.Problem(strong=strong, conditions=[p.on(x, y) == 0])
+    answer = it.solve(problem)
+    assert answer.status == "converged"
+    system = assemble(problem)
+    np.testing.assert_allclose(nodal_values(answer.model, system), dense_solution(system), atol=1e-6)

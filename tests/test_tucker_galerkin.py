@@ -197,3 +197,26 @@ def test_the_system_is_not_touched() -> None:
     tucker_galerkin.solve_tucker(system, tucker_galerkin.Plan(1e-4, 4))
     for own, kept in zip(system.matrices, before, strict=True):
         np.testing.assert_array_equal(own[0].band, kept)
+
+
+@pytest.mark.parametrize("method", ["tucker", "direct"])
+def test_exact_solutions_of_low_rank_are_known_to_be_exact(method: Any) -> None:
+    """Differences of squared norms would see 1e-8 where nothing is left out."""
+    x, y, k = (it.Axis(name, 0, 1, elements=8, s=2) for name in "xyk")
+    u = it.unknown("u", x, y, k)
+    exact = (1 + sympy.sympify(k)) * (sympy.sympify(x) ** 2 + sympy.sympify(y))
+    strong = -it.laplacian(u) + u + 2 * (1 + sympy.sympify(k)) - exact
+    problem = it.Problem(strong=strong, conditions=[u.on(x, y, k) == exact], exact=exact)
+    answer = it.solve(problem, tolerance=1e-9, method=method)
+    assert answer.status == "converged"
+    assert answer.model.error(problem.exact) < 1e-9
+
+
+def test_a_rank_bounds_direct_solutions_of_three_axes() -> None:
+    x, y, z = (it.Axis(name, 0, 1, elements=8, s=2) for name in "xyz")
+    u = it.unknown("u", x, y, z)
+    source = sympy.exp(sympy.sympify(x) * sympy.sympify(y) * sympy.sympify(z))
+    problem = it.Problem(strong=-it.laplacian(u) - source, conditions=[u.on(x, y, z) == 0])
+    answer = it.solve(problem, rank=2, tolerance=1e-9, method="direct")
+    assert (answer.status, answer.modes) == ("max_rank", 2)
+    assert 1e-9 < answer.error_estimate.algebraic < 0.1

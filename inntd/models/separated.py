@@ -237,11 +237,19 @@ class SeparatedModel(Factored):
 
         Raises
         ------
+        TypeError
+            When `exact` is none of these.
         ValueError
             When the axes do not match, or `exact` is zero.
         """
         if isinstance(exact, SeparatedModel):
             return self.relative_distance(exact)
+        if not (hasattr(exact, "axes") and hasattr(exact, "terms")):
+            raise TypeError(
+                "exact must be a model or a sum of products of functions of one axis each, such as problem.exact, "
+                f"got {type(exact).__name__}; problem.exact is None where no exact solution was given or where it does "
+                "not factor by axis: then compare values, model(points) with problem.exact_function(points)"
+            )
         return relative_error(self._form(), exact)
 
     # --------------------------------------------------------------------------------------------------- arithmetic

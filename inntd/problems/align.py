@@ -14,6 +14,8 @@ from inntd.problems.separate import AxisFunction, BilinearTerm, LinearTerm, Sepa
 #: Of more breaks than this share of the elements only jumps are taken, if these are fewer: quadrature splits at all.
 _MOST = 1 / 3
 _SHOWN = 6
+#: What notes say of jumps that the mesh is too coarse for, which costs more than kinks do.
+JUMPS_LEFT_OUT = ", jumps included"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _aligned(axis: Axis, functions: Sequence[AxisFunction]) -> tuple[Axis, str]:
         jumps = {point for function in functions for point in (*_jumps(axis, function), *_seam(axis, function))}
         chosen = jumps if len(jumps) <= most else set()
         left_out = f"axis {axis.name}: {len(points - chosen)} breaks are too many for its {axis.elements} elements: "
-        left_out += "patches cross them; use more elements"
+        left_out += f"patches cross them{JUMPS_LEFT_OUT if jumps - chosen else ''}; use more elements"
         points = chosen
     changed = axis.with_breaks(sorted(points))
     notes = [_moved(axis, changed)] if changed is not axis else []

@@ -357,25 +357,34 @@ def check_agreement(conditions: Sequence[Dirichlet], names: Sequence[str] = ("",
 
 
 def check_initial(operator: Sequence[BilinearTerm], conditions: Sequence[Dirichlet], setting: Setting) -> None:
-    """Refuse a time axis along which a component is differentiated without an initial condition for it."""
+    """Refuse a time axis along which a component is differentiated without an initial condition, or with too many."""
     names = setting.names()
     for position, axis in enumerate(setting.axes):
         if axis.kind != "time" or axis.periodic:
             continue
         for k, name in enumerate(names):
-            evolves = any(term.forms[position].trial and setting.trial_of(term) == k for term in operator)
-            given = any(
-                face.axis is axis and condition.component in (None, k)
+            own = [term.forms[position] for term in operator if setting.trial_of(term) == k]
+            evolves = any(form.trial for form in own)
+            sides = {
+                face.side
                 for condition in conditions
                 for face in condition.faces
-            ) or any(
+                if face.axis is axis and condition.component in (None, k)
+            }
+            weakly = any(
                 term.forms[position].place in ("start", "end") and setting.trial_of(term) == k for term in operator
             )
-            if evolves and not given:
+            if evolves and not sides and not weakly:
                 whom = "" if setting.component is None else f" for {name}"
                 raise ValueError(
                     f"conditions: the time axis {axis.name} needs an initial condition{whom}; "
                     f"add {name}.at({axis.name}={axis.domain[0]:g}) == value"
+                )
+            second = any(form.trial and form.test for form in own)
+            if evolves and len(sides) == 2 and not second and setting.component is None:
+                raise ValueError(
+                    f"conditions contradict each other: {name} is given at both ends of the time axis {axis.name}, but "
+                    "an equation of first order in time takes one initial condition; keep one of them"
                 )
 
 

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import sympy
 
+from inntd.axes import Axis
+
 Array = npt.NDArray[np.float64]
 #: Vectorised: k arrays (K,) to an array (K,).
 Vectorised = Callable[..., Any]
@@ -55,11 +57,13 @@ class Source(sympy.Atom):  # type: ignore[misc]
         Functions of one coordinate each, (M, k) of them, whose products add up to this one, if it is such a sum.
     note
         What it is, for messages: "a callable".
+    domain
+        Per coordinate the interval on which it is known; None where that is everywhere.
     key
         What tells it from others of the same name; equal keys are equal functions. By default nothing is equal to it.
     """
 
-    __slots__ = ("breaks", "function", "joints", "key", "modes", "name", "note", "slope", "slopes")
+    __slots__ = ("breaks", "domain", "function", "joints", "key", "modes", "name", "note", "slope", "slopes")
 
     name: str
     function: Vectorised
@@ -68,6 +72,7 @@ class Source(sympy.Atom):  # type: ignore[misc]
     slope: Callable[[int], Source] | None
     modes: tuple[tuple[Source, ...], ...] | None
     note: str
+    domain: tuple[tuple[float, float], ...] | None
     key: str
 
     def __new__(
@@ -80,6 +85,7 @@ class Source(sympy.Atom):  # type: ignore[misc]
         slope: Callable[[int], Source] | None = None,
         modes: Sequence[Sequence[Source]] | None = None,
         note: str = "a function",
+        domain: Sequence[tuple[float, float]] | None = None,
         key: str | None = None,
     ) -> Source:
         self: Source = super().__new__(cls)
@@ -89,6 +95,7 @@ class Source(sympy.Atom):  # type: ignore[misc]
         self.joints = ((),) * len(self.breaks) if joints is None else tuple(tuple(map(float, p)) for p in joints)
         self.slope, self.slopes = slope, {}
         self.modes = None if modes is None else tuple(map(tuple, modes))
+        self.domain = None if domain is None else tuple(domain)
         return self
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -172,6 +179,21 @@ class Given(sympy.Expr):  # type: ignore[misc]
 
     def _numpycode(self, printer: Any) -> str:
         return f"{self.source.code}({', '.join(printer._print(c) for c in self.coordinates)})"
+
+
+def check_domains(expression: sympy.Basic, axes: Sequence[Axis], where: str) -> None:
+    """Refuse functions given by samples or models on axes that reach beyond where they are known."""
+    known = {axis.name: axis for axis in axes}
+    for node in sorted(expression.atoms(Given), key=str):
+        for coordinate, (start, end) in zip(node.coordinates, node.source.domain or (), strict=False):
+            axis = known.get(coordinate.name) if isinstance(coordinate, sympy.Symbol) else None
+            slack = 1e-12 * (end - start)
+            if axis is not None and (axis.domain[0] < start - slack or axis.domain[1] > end + slack):
+                raise ValueError(
+                    f"{where}: the coefficient {node} is {node.source.note} and known for {axis.name} from {start:g} "
+                    f"to {end:g}, which does not cover the axis from {axis.domain[0]:g} to {axis.domain[1]:g}; "
+                    "it is not extrapolated"
+                )
 
 
 def sources_in(expression: sympy.Basic) -> dict[str, Source]:

@@ -15,6 +15,7 @@ from inntd._checks import StabilityWarning
 from inntd.axes import Axis
 from inntd.problems import describe
 from inntd.problems.algebra import SeparationError, Terms, is_coupled
+from inntd.problems.align import JUMPS_LEFT_OUT
 from inntd.problems.align import align as align_axes
 from inntd.problems.assembler import Assembler
 from inntd.problems.conditions import (
@@ -30,6 +31,7 @@ from inntd.problems.conditions import (
 from inntd.problems.expand import Separator
 from inntd.problems.faces import check_faces, check_flux_unknowns, flux_form, refuse_faces
 from inntd.problems.fields import Unknown, expression_of, fields_in
+from inntd.problems.given import check_domains
 from inntd.problems.indicator import Indicator
 from inntd.problems.nodes import Operator
 from inntd.problems.numerical import DEFAULT_RANK, DEFAULT_TOLERANCE, SMALLEST_TOLERANCE, Numerical, Separation
@@ -251,6 +253,7 @@ class Problem:
         """Warn of what is allowed, but likely not meant or not stable."""
         values = [value for condition in self.written_conditions for value in condition.values]
         found = [*idle_indicators(self.axes, [self.weak, *values])]
+        found += [note for note in self.notes if JUMPS_LEFT_OUT in note]
         for doubt in found + doubts(self.setting, self.axes, self.operator, self.conditions):
             warnings.warn(doubt, StabilityWarning, stacklevel=3)
 
@@ -359,7 +362,7 @@ def _conditions(conditions: Any, unknowns: Sequence[Unknown]) -> tuple[Condition
 
 
 def check_symbols(expression: sympy.Expr, axes: Sequence[Axis], where: str) -> None:
-    """Refuse symbols that are no axes of the unknown, with the nearest known name."""
+    """Refuse symbols that are no axes of the unknown, and functions that are not known on all of an axis."""
     known = [axis.name for axis in axes if axis.kind != "component"]
     strangers = sorted({symbol.name for symbol in expression.free_symbols} - set(known))
     if strangers:
@@ -369,6 +372,7 @@ def check_symbols(expression: sympy.Expr, axes: Sequence[Axis], where: str) -> N
             f"{where}: unknown symbol{'s' if len(strangers) > 1 else ''} {', '.join(strangers)}; "
             f"the axes of the unknown are {shorten(', '.join(known))}{hint}"
         )
+    check_domains(expression, axes, where)
 
 
 def _split(terms: Terms, setting: Setting) -> tuple[Terms, Terms]:

@@ -240,7 +240,8 @@ def _of_samples(source: Any, axes: Sequence[Axis], name: str, at: Any) -> sympy.
     if at is None:
         return _given(_nodal(NodalValues(axes, values), name), axes)
     kinks, samples = [x.tolist() for x in coordinates], LinearSamples(coordinates, values)
-    return _given(Source(name, samples, kinks, note="given by samples", key=samples.key), axes)
+    known = [(float(x[0]), float(x[-1])) for x in coordinates]
+    return _given(Source(name, samples, kinks, note="given by samples", key=samples.key, domain=known), axes)
 
 
 def _array(source: Any, name: str) -> Array:
@@ -304,6 +305,7 @@ def _nodal(values: NodalValues, name: str) -> Source:
         joints=[_joints(axis) for axis in values.axes],
         slope=lambda i: _nodal(values.derivative(i), f"{name}_{values.axes[i].name}"),
         note="given by samples",
+        domain=[axis.domain for axis in values.axes],
         key=values.key,
     )
 
@@ -343,7 +345,8 @@ def _of_model(model: Any, axes: Sequence[Axis], name: str) -> sympy.Expr:
 
 def _model_source(name: str, values: Callable[..., Array], axes: Sequence[Axis], **more: Any) -> Source:
     breaks = [axis.breaks for axis in axes]
-    return Source(name, values, breaks, joints=[_joints(axis) for axis in axes], note="a model", **more)
+    joints, known = [_joints(axis) for axis in axes], [axis.domain for axis in axes]
+    return Source(name, values, breaks, joints=joints, note="a model", domain=known, **more)
 
 
 def _joints(axis: Axis) -> list[float]:

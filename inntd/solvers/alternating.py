@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -158,6 +158,12 @@ def run(state: State, plan: Plan, watch: Callable[[Step], None] | None = None) -
     except KeyboardInterrupt:
         status, message = "interrupted", "stopped by the user; the modes found so far are kept"
     return Outcome(_nodal_factors(state), status, message, state.estimate, tuple(state.history), state.repaired)
+
+
+def interrupted(outcome: Outcome) -> Outcome:
+    """Return an outcome for a user who pressed Ctrl-C after its modes were found, while they were being judged."""
+    message = "stopped by the user; the modes found so far are kept"
+    return replace(outcome, status="interrupted", message=message)
 
 
 def start(system: DiscreteSystem, plan: Plan) -> State:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from inntd.models.result import Step
-from inntd.solvers.alternating import FLOOR, Outcome, Plan, solve_alternating
+from inntd.solvers.alternating import FLOOR, Outcome, Plan, interrupted, solve_alternating
 from inntd.solvers.direct import direct_route, solve_direct, system_has_fixed
-from inntd.solvers.free import FreeSystem, definite_sign, free_system, symmetric
+from inntd.solvers.free import FreeSystem, Vector, definite_sign, free_system, symmetric
 from inntd.solvers.minimal_residual import solve_minimal_residual
-from inntd.solvers.nullspace import cancellation, constant_nullspace, singular_message
+from inntd.solvers.nullspace import SINGULAR, cancellation, constant_nullspace, singular_message
 from inntd.solvers.operator import DiscreteSystem
-from inntd.solvers.residual import estimated_error, relative_residual
+from inntd.solvers.product import Root
+from inntd.solvers.residual import Separated, estimated_error, relative_residual
 from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
 
 Watch = Callable[[Step], None] | None
@@ -66,7 +69,10 @@ def _many_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
     free = free_system(system)
     if definite_sign(free) != 0:
         return outcome
-    return _rescued(system, free, outcome, plan, watch)
+    try:
+        return _rescued(system, free, outcome, plan, watch)
+    except KeyboardInterrupt:
+        return interrupted(outcome)
 
 
 def _dissatisfied(outcome: Outcome, plan: Plan) -> bool:
@@ -107,6 +113,16 @@ def solve_by_updates(system: DiscreteSystem, plan: Plan, watch: Watch = None) ->
     outcome = solve_alternating(system, plan, watch)
     if outcome.status == "interrupted":
         return outcome
+    try:
+        if outcome.status == "converged" and _untested(system):
+            outcome = _confirmed(system, outcome, plan)
+        return _checked(system, outcome, plan)
+    except KeyboardInterrupt:
+        return interrupted(outcome)
+
+
+def _checked(system: DiscreteSystem, outcome: Outcome, plan: Plan) -> Outcome:
+    """Refuse what is no answer, and estimate the error anew where the change by the last modes says little."""
     message = singular_message(cancellation(system, outcome.factors))
     if message is not None:
         return replace(outcome, status="diverged", message=message)
@@ -114,6 +130,51 @@ def solve_by_updates(system: DiscreteSystem, plan: Plan, watch: Watch = None) ->
     if not doubtful or system_has_fixed(system) or outcome.factors[0].shape[1] == 0:
         return outcome
     return _by_residual(free_system(system), outcome, plan)
+
+
+def _untested(system: DiscreteSystem) -> bool:
+    """Whether some component of a vector field meets its own test function in no term, as the pressure of Stokes'."""
+    if system.component is None:
+        return False
+    own = [np.diag(system.matrices[system.component][j].toarray()) for j in set(system.terms[:, system.component])]
+    return not np.any(own, axis=0).all()
+
+
+def _confirmed(system: DiscreteSystem, outcome: Outcome, plan: Plan) -> Outcome:
+    """Solve once more from other starting values: what they decide, the equations do not determine.
+
+    Mixed problems are singular for bases that do not fit together (equal orders for velocity and pressure, say), and
+    modes settle anywhere in the kernel without a sign of it.
+    """
+    again = solve_alternating(system, replace(plan, seed=plan.seed + 1))
+    if again.status == "interrupted":
+        return interrupted(outcome)
+    apart = _distance(system, outcome.factors, again.factors)
+    allowed = 30.0 * max(outcome.estimate, plan.tolerance or 0.0, again.estimate, SINGULAR)
+    if apart <= allowed:
+        return outcome
+    message = (
+        f"two runs from different starting values are {apart:.1e} apart: the system is singular or nearly so, as mixed "
+        "problems are whose bases do not fit together, or which leave the level of a pressure open; add a term with "
+        "the component that meets its own test function in none, such as a small multiple of it, or use another form"
+    )
+    return replace(outcome, status="diverged", message=message, estimate=max(apart, outcome.estimate))
+
+
+def _distance(system: DiscreteSystem, first: Sequence[Vector], second: Sequence[Vector]) -> float:
+    """Return the L2 norm of the difference of two separated functions, relative to the first."""
+    own = free_system(system).matrices
+    roots = [Root.of(matrices[0]) for matrices in own]
+    joined = [
+        root @ np.ascontiguousarray(np.hstack(pair))
+        for root, pair in zip(roots, zip(first, second, strict=True), strict=True)
+    ]
+    count = first[0].shape[1]
+    ones = np.ones(joined[0].shape[1])
+    signs = np.where(np.arange(ones.size) < count, 1.0, -1.0)
+    size = Separated([columns[:, :count] for columns in joined], ones[:count]).log_norm()
+    apart = Separated(joined, signs).log_norm()
+    return float(np.exp(min(apart - size, 700.0))) if size > -np.inf else 0.0
 
 
 def _convective(system: DiscreteSystem) -> bool:
@@ -138,9 +199,10 @@ def _by_residual(free: FreeSystem, outcome: Outcome, plan: Plan) -> Outcome:
         message = f"the residual tells of an error of {estimate:.1e}: the operator is indefinite; use method='auto'"
         return replace(outcome, status="diverged", message=message)
     if outcome.status == "converged" and plan.tolerance is not None and estimate > 3 * plan.tolerance:
+        cause = "the operator is indefinite" if outcome.repaired else "first-order terms are strong for such modes"
         message = (
-            f"modes settled, but the residual tells of an error of {estimate:.1e}: first-order terms are strong for "
-            "alternating updates; refine the mesh, or use method='auto' or 'minimal_residual'"
+            f"modes settled, but the residual tells of an error of {estimate:.1e}: {cause}; refine the mesh, or use "
+            "method='auto' or 'minimal_residual'"
         )
         return replace(outcome, status="stagnated", message=message)
     if outcome.status == "stagnated":
@@ -155,6 +217,7 @@ def _by_residual(free: FreeSystem, outcome: Outcome, plan: Plan) -> Outcome:
 def _two_axes(system: DiscreteSystem, free: FreeSystem, plan: Plan, watch: Watch) -> Outcome:
     """Try a few modes when the operator looks definite; else, or when they do not do, solve for all coefficients."""
     reason = "the operator is not symmetric definite"
+    outcome: Outcome | None = None
     if definite_sign(free) != 0:
         few = replace(plan, rank=min(plan.rank, FEW_MODES))
         outcome = solve_by_updates(system, few, watch)
@@ -163,5 +226,10 @@ def _two_axes(system: DiscreteSystem, free: FreeSystem, plan: Plan, watch: Watch
         reason = f"{FEW_MODES} modes by alternating updates do not reach the tolerance"
         if outcome.status == "max_rank" and plan.rank <= FEW_MODES:
             return outcome
-    outcome = solve_direct(system, plan, watch)
+    try:
+        outcome = solve_direct(system, plan, watch)
+    except KeyboardInterrupt:
+        if outcome is None:
+            raise
+        return interrupted(outcome)
     return replace(outcome, notes=(*outcome.notes, f"two axes, solved directly for all coefficients: {reason}"))

@@ -213,7 +213,7 @@ def _compressed(
         core, modes = None, columns[0].shape[1]
         columns = columns[: tensor.ndim]
     else:
-        core, columns, dropped = truncated_tensor(tensor, goal, plan.rank if plan.tolerance is None else None)
+        core, columns, dropped = truncated_tensor(tensor, goal, plan.rank)
         modes = max(core.shape)
     share = np.exp(free.scale / len(spaces))
     factors = [

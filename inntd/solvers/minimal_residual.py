@@ -19,7 +19,7 @@ import numpy.typing as npt
 from inntd._kernels import core
 from inntd.axes.banded import BandedMatrix
 from inntd.models.result import Step
-from inntd.solvers.alternating import FLOOR, Outcome, Plan, State, run, start_columns
+from inntd.solvers.alternating import FLOOR, Outcome, Plan, State, interrupted, run, start_columns
 from inntd.solvers.coordinates import AxisCoordinates, fold, reordered_bands
 from inntd.solvers.free import FreeSystem, Vector, free_system
 from inntd.solvers.operator import DiscreteSystem
@@ -76,7 +76,10 @@ def solve_minimal_residual(system: DiscreteSystem, plan: Plan, watch: Callable[[
     outcome = run(_state(system, free, plan), plan, watch)
     if outcome.status == "interrupted" or outcome.factors[0].shape[1] == 0:
         return outcome
-    return _judged(free, outcome, plan)
+    try:
+        return _judged(free, outcome, plan)
+    except KeyboardInterrupt:
+        return interrupted(outcome)
 
 
 def _judged(free: FreeSystem, outcome: Outcome, plan: Plan) -> Outcome:

@@ -119,7 +119,7 @@ def solve(
         singular = constant_nullspace(system, problem.setting.names())
         if method not in BY_COMPONENT:
             _check_shared_faces(system, problem, method)
-        outcome = ROUTES[method](system, plan, bar.show)
+        outcome = _interruptible(ROUTES[method], system, plan, bar.show)
     model = _model(system, outcome)
     notes = list(outcome.notes)
     if problem.separations:
@@ -145,6 +145,16 @@ def solve(
         tuple(notes),
         fields_by_name(problem, model),
     )
+
+
+def _interruptible(route: Route, system: DiscreteSystem, plan: Plan, watch: Callable[[Step], None]) -> Outcome:
+    """Follow a route; Ctrl-C before it has any modes leaves the lifted boundary values alone."""
+    try:
+        return route(system, plan, watch)
+    except KeyboardInterrupt:
+        nothing = [np.zeros((free.stop - free.start, 0)) for free in system.free]
+        message = "stopped by the user before any modes were found: the model holds the boundary values alone"
+        return Outcome(nothing, "interrupted", message, float("inf"), (), 0)
 
 
 def _check_shared_faces(system: DiscreteSystem, problem: Problem, method: str) -> None:
