@@ -98,13 +98,13 @@ def solve_tucker(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], Non
             message = "stopped by the user; the CP modes are kept" if stopped else f"{error}; the CP modes are kept"
             return replace(start, status="interrupted" if stopped else "diverged", message=message)
         estimate, status, message = _sweeps(free, state, plan, history, begin, watch)
-        if status == "interrupted" or not state.bounded or max(estimate, start.estimate) <= goal:
-            break  # modes that reach the goal themselves span the solution
-        if plan.rank >= MOST_MODES:
+        # Modes that reach the goal themselves span the solution, if nothing of their span was left out.
+        spanned = start_goal < goal and max(estimate, start.estimate) <= goal
+        if status == "interrupted" or not state.bounded or spanned or plan.rank >= MOST_MODES:
             break
         # With one other coupled axis the rank cannot exceed that axis': only more modes help.
         plan, start_goal = replace(plan, rank=min(2 * plan.rank, MOST_MODES)), 0.01 * goal
-    if state.bounded and status == "converged" and start.estimate > goal:
+    if state.bounded and status == "converged" and not spanned:
         estimate, status = max(estimate, start.estimate), "stagnated"
         message = f"{plan.rank} CP modes do not span the solution: use method='direct' or 'alternating'"
     return _two_axes_judged(free, _outcome(free, state, history, estimate, status, message), goal)
