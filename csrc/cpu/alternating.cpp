@@ -138,7 +138,7 @@ void Alternating::reserve(int begin) {
     if (axis.diagonal) continue;
     const std::size_t b = axis.half_bandwidth;
     const std::size_t width = axis.symmetric ? b + 2 : 2 * b + 2;
-    banded_size = std::max(banded_size, axis.n * width * column_lanes(active));
+    banded_size = std::max({banded_size, axis.n * width * column_lanes(active), 2 * axis.n * std::size_t(active)});
   }
   suffix_.resize((axes + 1) * (term_count() + 1) * square);
   prefix_.resize((term_count() + 1) * square);
@@ -171,6 +171,9 @@ void Alternating::update_grams(int axis, int begin) {
     double* out = grams_[axis].data() + static_cast<std::size_t>(j) * rank_ * active;
     if (a.diagonal) {
       dense().gram(a.n, rank_, active, u, v, a.matrices[j], out);
+    } else if (a.symmetric) {  // few active columns are multiplied instead of all
+      apply(axis, j, active, v, image_.data());
+      dense().gram(a.n, rank_, active, u, image_.data(), nullptr, out);
     } else {
       apply(axis, j, rank_, u, image_.data());
       dense().gram(a.n, rank_, active, image_.data(), v, nullptr, out);
@@ -252,8 +255,12 @@ void Alternating::subtract_frozen(int axis, int begin) {
     if (a.diagonal) {
       dense().multiply_add(a.n, rank_, active, factors_[axis].data(), scaled, a.matrices[j], -1.0, solution_.data());
     } else {
-      apply(axis, j, rank_, factors_[axis].data(), image_.data());
-      dense().multiply_add(a.n, rank_, active, image_.data(), scaled, nullptr, -1.0, solution_.data());
+      double* combined = banded_work_.data();
+      double* image = combined + a.n * active;
+      std::fill_n(combined, a.n * active, 0.0);
+      dense().multiply_add(a.n, rank_, active, factors_[axis].data(), scaled, nullptr, 1.0, combined);
+      apply(axis, j, active, combined, image);
+      for (std::int64_t k = 0; k < a.n * active; ++k) solution_[k] -= image[k];
     }
   }
 }

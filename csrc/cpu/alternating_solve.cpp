@@ -248,21 +248,28 @@ void Alternating::fill_block_banded(int axis, int begin, int active, int width, 
     return a.fixed != nullptr && a.fixed[i * a.classes + classes_[begin + p]] != 0;
   };
   for (std::int64_t i = 0; i < a.n; ++i) {
-    for (int k = 0; k < diagonals; ++k) {
+    // Symmetric matrices give the block (k, i) with the block (i, k).
+    const int first = a.symmetric ? b : 0;
+    for (int k = first; k < diagonals; ++k) {
       for (int j = 0; j < count; ++j) entries[k * count + j] = a.matrices[j][i * diagonals + k];
     }
     std::fill_n(blocks, diagonals * square, 0.0);
-    dense().multiply_add(diagonals, count, static_cast<int>(square), entries, matrix_work_.data(), nullptr, 1.0,
-                         blocks);
-    for (std::int64_t k = std::max<std::int64_t>(0, i - b); k <= std::min<std::int64_t>(a.n - 1, i + b); ++k) {
-      const double* h = blocks + (b + k - i) * square;
+    dense().multiply_add(diagonals - first, count, static_cast<int>(square), entries + first * count,
+                         matrix_work_.data(), nullptr, 1.0, blocks + first * square);
+    const auto place = [&](std::int64_t row_node, std::int64_t column_node, const double* h) {
       for (int p = 0; p < active; ++p) {
-        double* row = system + (i * active + p) * width + block - (i * active + p) + k * active;
+        const std::int64_t unknown = row_node * active + p;
+        double* row = system + unknown * width + block - unknown + column_node * active;
         std::copy_n(h + p * active, active, row);
         for (int q = 0; a.fixed != nullptr && q < active; ++q) {
-          if (fixed(i, p) || fixed(k, q)) row[q] = i == k && p == q ? 1.0 : 0.0;
+          if (fixed(row_node, p) || fixed(column_node, q)) row[q] = unknown == column_node * active + q ? 1.0 : 0.0;
         }
       }
+    };
+    const std::int64_t lowest = std::max<std::int64_t>(0, i - b + first);
+    for (std::int64_t k = lowest; k <= std::min<std::int64_t>(a.n - 1, i + b); ++k) {
+      place(i, k, blocks + (b + k - i) * square);
+      if (a.symmetric && k != i) place(k, i, blocks + (b + k - i) * square);
     }
   }
 }

@@ -69,7 +69,7 @@ class Plan:
     most_sweeps: int = 12
     final_sweeps: int = 40
     idle_sweeps: int = 10
-    settled: float = 0.15
+    settled: float = 0.2
     patience: int = 6
 
 
@@ -332,7 +332,10 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
 
 
 def _settle(state: State, plan: Plan) -> bool:
-    """Sweep over all modes, accelerated, until that changes much less than the last modes did; False on failure."""
+    """Sweep over all modes, accelerated, until that changes much less than the last modes did; False on failure.
+
+    While sweeps converge quickly they go on: exact modes then settle to the last digit.
+    """
     momentum, changes = Momentum(), []
     enough = max(plan.settled * state.history[-1].estimate, FLOOR) if state.history else FLOOR
     for _ in range(plan.final_sweeps):
@@ -343,7 +346,8 @@ def _settle(state: State, plan: Plan) -> bool:
         changes.append(report.change)
         late, early = changes[-plan.idle_sweeps :], changes[: -plan.idle_sweeps]
         idle = bool(early) and min(late) > 0.9 * min(early)
-        if report.change <= enough * report.norm or idle:
+        slow = len(changes) > 2 and report.change > 0.5 * changes[-3]
+        if report.change <= FLOOR * report.norm or (slow and report.change <= enough * report.norm) or idle:
             break
     state.solver.assign(*state.kept)
     return True
