@@ -141,6 +141,11 @@ def fem_run(elements: int) -> tuple[float, float]:
     return seconds, float(np.linalg.norm(nodal - expected) / np.linalg.norm(expected))
 
 
+def best_of_five(action: Any) -> float:
+    """Return the shortest wall time: both sides of a comparison of short times shall be undisturbed."""
+    return min(harness.timed(action)[0] for _ in range(5))
+
+
 def measure(elements: int) -> Any:
     """Return what a model of so many elements is measured by."""
 
@@ -150,9 +155,9 @@ def measure(elements: int) -> Any:
         if mismatch > 1e-4:
             raise RuntimeError(f"scikit-fem and the diagonalised linear elements differ by {mismatch:.1e}")
         k, p = queries()[0]
-        diagonal, _ = harness.timed(lambda: exact.field_at_end(k, p))
+        diagonal = best_of_five(lambda: exact.field_at_end(k, p))
         nodes = problem.axes[0].nodes
-        query, _ = harness.timed(lambda: model.grid(x=nodes, y=nodes, z=nodes, k=[k], P=[p], t=[END]))
+        query = best_of_five(lambda: model.grid(x=nodes, y=nodes, z=nodes, k=[k], P=[p], t=[END]))
         return {
             "error": exact.difference(model, exact.exact),
             "error_fem": linear.difference(model, lambda k, p: linear.stepped(k, p, 0.5)),

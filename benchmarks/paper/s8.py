@@ -52,7 +52,7 @@ def karhunen_loeve(terms: int) -> Array:
 def problem(elements: int, terms: int = TERMS) -> it.Problem:
     """State the problem for all coefficients at once."""
     x = it.Axis("x", 0, 1, elements=elements)
-    t = it.Axis("t", 0, END, elements=elements, kind="time", grading=2)
+    t = it.Axis("t", 0, END, elements=elements, kind="time", grading=3)
     zeta = [it.Axis(f"zeta[{j}]", -5, 5, elements=elements, kind="parameter") for j in range(1, terms + 1)]
     u, v = it.unknown("u", x, t, *zeta), it.test_function()
     parts = zip(*(row.tolist() for row in karhunen_loeve(terms)), zeta, strict=True)
