@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # Below this relative change a double-precision alternating solve only moves round-off about.
 FLOOR = 1e-12
+# So large a relative change by further modes means that the modes asked for are no answer yet.
+FEW = 0.1
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,7 @@ def _block_size(state: State, plan: Plan) -> int:
     """One mode at a time at first: measured over many solutions, larger blocks end with up to five times the modes,
     because random starts crowd together. Later the cost of updating everything after each mode counts more. Vector
     fields get one mode per component instead of one."""
-    each = max(1, min(plan.block, state.solver.rank // state.components // 8)) if plan.updates else 1
+    each = max(1, min(plan.block, state.solver.rank // state.components // 12)) if plan.updates else 1
     return state.components * each
 
 
@@ -324,8 +326,10 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
     state.kept = kept
     state.history[-1] = Step(plan.rank, trial.estimate, trial.sweeps, trial.seconds)
     state.estimate = trial.estimate
-    if plan.tolerance is None:
+    if plan.tolerance is None and trial.estimate <= FEW:
         return "converged", f"all {plan.rank} modes asked for were computed and settled"
+    if plan.tolerance is None:
+        return "max_rank", f"further modes would change the solution by {trial.estimate:.0%} of its norm: raise rank"
     if trial.estimate <= plan.tolerance:
         return "converged", f"further modes would change the solution by {trial.estimate:.1e} of its norm"
     return "max_rank", f"{plan.rank} modes do not reach the tolerance: raise rank"
@@ -338,17 +342,26 @@ def _settle(state: State, plan: Plan) -> bool:
     """
     momentum, changes = Momentum(), []
     enough = max(plan.settled * state.history[-1].estimate, FLOOR) if state.history else FLOOR
+    best, smallest = state.kept, float("inf")
     for _ in range(plan.final_sweeps):
         report = state.solver.sweep(0)
         if _rejected(state, report):
+            state.kept = best
             return False
-        state.kept = momentum.push(state.solver, report.change)
+        if report.change > 10 * smallest:  # redundant modes drift apart
+            state.kept = best
+            break
+        state.kept = _snapshot(state.solver)
+        if report.change < smallest:
+            best, smallest = state.kept, report.change
         changes.append(report.change)
         late, early = changes[-plan.idle_sweeps :], changes[: -plan.idle_sweeps]
         idle = bool(early) and min(late) > 0.9 * min(early)
         slow = len(changes) > 2 and report.change > 0.5 * changes[-3]
         if report.change <= FLOOR * report.norm or (slow and report.change <= enough * report.norm) or idle:
             break
+        if slow:
+            momentum.push(state.solver, state.kept, report.change)
     state.solver.assign(*state.kept)
     return True
 

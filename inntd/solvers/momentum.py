@@ -33,9 +33,8 @@ class Momentum:
         self._before: Modes | None = None
         self._change = float("inf")
 
-    def push(self, solver: core.Alternating, change: float) -> Modes:
-        """Take the modes after a sweep with its change, extrapolate the solver's modes; return those before that."""
-        modes = [solver.factor(d) for d in range(solver.axes)], solver.amplitudes
+    def push(self, solver: core.Alternating, modes: Modes, change: float) -> None:
+        """Extrapolate the solver's modes from those after the last sweep, which changed them by `change`."""
         if self._before is not None and change <= RESTART * self._change:
             self.steps += 1
             weight = self.steps / (self.steps + 3)
@@ -48,4 +47,3 @@ class Momentum:
         else:
             self.steps = 0
         self._before, self._change = modes, change
-        return modes

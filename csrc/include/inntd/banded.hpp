@@ -27,7 +27,7 @@ struct BandedKernels {
   // column_lanes(m). Returns n, or the first row whose pivot is too small for that.
   std::int64_t (*solve_columns_general)(std::int64_t n, int b, const T* band_a, const T* band_b, int m, const T* alpha,
                                         const T* beta, T* x, T* work);
-  // LU without pivoting of a band (n, 2 b + 1) in place, the diagonal of U inverted, for wide bands: four pivots at a
+  // LU without pivoting of a band (n, 2 b + 1) in place, the diagonal of U inverted, for wide bands: eight pivots at a
   // time. Returns n, or the first row whose pivot lost ten digits against its row.
   std::int64_t (*lu_plain)(std::int64_t n, int b, T* a);
   // Solves with it in place, one column x (n).
@@ -128,11 +128,11 @@ void banded_cholesky_solve(std::int64_t n, int b, const T* factor, int m, T* x) 
   }
 }
 
-// Eliminates rows k .. k + count - 1 from each other, then all four at once from the rows below: each row of the
-// trailing part is loaded and stored once for four pivots.
+// Eliminates rows k .. k + count - 1 from each other, then all eight at once from the rows below: each row of the
+// trailing part is loaded and stored once for eight pivots.
 template <class T>
 std::int64_t banded_lu_plain(std::int64_t n, int b, T* a) {
-  constexpr int P = 4;
+  constexpr int P = 8;
   const std::int64_t width = 2 * b + 1;
   // at(i, j) = a[i * width + b + j - i]
   const auto row_of = [a, width, b](std::int64_t i) { return a + i * width + b - i; };
@@ -166,9 +166,14 @@ std::int64_t banded_lu_plain(std::int64_t n, int b, T* a) {
       // The band of pivot row k + p ends p columns further right than that of row k.
       const std::int64_t common = smaller(n - 1, k + b), last = smaller(n - 1, end - 1 + b);
       if (first == k && end - k == P) {
+#ifdef __GNUC__
+#pragma GCC ivdep
+#endif
         for (std::int64_t j = end; j <= common; ++j) {
-          target[j] -= (factors[0] * uppers[0][j] + factors[1] * uppers[1][j]) +
-                       (factors[2] * uppers[2][j] + factors[3] * uppers[3][j]);
+          target[j] -= ((factors[0] * uppers[0][j] + factors[1] * uppers[1][j]) +
+                        (factors[2] * uppers[2][j] + factors[3] * uppers[3][j])) +
+                       ((factors[4] * uppers[4][j] + factors[5] * uppers[5][j]) +
+                        (factors[6] * uppers[6][j] + factors[7] * uppers[7][j]));
         }
         for (std::int64_t q = k + 1; q < end; ++q) {
           for (std::int64_t j = larger(end, common + 1); j <= smaller(last, q + b); ++j) {

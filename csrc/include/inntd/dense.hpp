@@ -43,33 +43,30 @@ struct DenseKernels {
 #ifdef INNTD_KERNEL_SOURCE
 namespace {
 
-// Four rows of the output at a time: the right-hand rows are loaded once for four left-hand columns.
+// Eight rows at a time: each entry of the output is loaded and stored once for eight products.
 template <class T>
 void gram(std::int64_t n, int a, int b, const T* left, const T* right, const T* weight, T* out) {
   for (int i = 0; i < a * b; ++i) out[i] = T(0);
-  for (std::int64_t row = 0; row < n; ++row) {
-    const T w = weight != nullptr ? weight[row] : T(1);
-    const T* l = left + row * a;
+  std::int64_t row = 0;
+  for (; row + 8 <= n; row += 8) {
     const T* r = right + row * b;
-    int p = 0;
-    for (; p + 4 <= a; p += 4) {
-      const T l0 = w * l[p], l1 = w * l[p + 1], l2 = w * l[p + 2], l3 = w * l[p + 3];
-      T* o0 = out + p * b;
-      T* o1 = o0 + b;
-      T* o2 = o1 + b;
-      T* o3 = o2 + b;
+    for (int p = 0; p < a; ++p) {
+      T l[8];
+      for (int k = 0; k < 8; ++k) {
+        l[k] = (weight != nullptr ? weight[row + k] : T(1)) * left[(row + k) * a + p];
+      }
+      T* o = out + p * b;
       for (int q = 0; q < b; ++q) {
-        const T value = r[q];
-        o0[q] += l0 * value;
-        o1[q] += l1 * value;
-        o2[q] += l2 * value;
-        o3[q] += l3 * value;
+        o[q] += ((l[0] * r[q] + l[1] * r[b + q]) + (l[2] * r[2 * b + q] + l[3] * r[3 * b + q])) +
+                ((l[4] * r[4 * b + q] + l[5] * r[5 * b + q]) + (l[6] * r[6 * b + q] + l[7] * r[7 * b + q]));
       }
     }
-    for (; p < a; ++p) {
-      const T value = w * l[p];
-      T* o = out + p * b;
-      for (int q = 0; q < b; ++q) o[q] += value * r[q];
+  }
+  for (; row < n; ++row) {
+    const T w = weight != nullptr ? weight[row] : T(1);
+    for (int p = 0; p < a; ++p) {
+      const T value = w * left[row * a + p];
+      for (int q = 0; q < b; ++q) out[p * b + q] += value * right[row * b + q];
     }
   }
 }
