@@ -124,7 +124,7 @@ def solve(
     notes = list(outcome.notes)
     if problem.separations:
         worst = max(separation.error for separation in problem.separations)
-        notes.append(f"{len(problem.separations)} factors were separated numerically, with errors up to {worst:.1e}")
+        notes.append(f"factors separated numerically: {len(problem.separations)}, with errors up to {worst:.1e}")
     if singular:
         model = _without_mean(model)
         notes.append("only natural or periodic boundaries: the solution is fixed by a zero mean")
