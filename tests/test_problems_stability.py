@@ -211,3 +211,36 @@ def test_breaks_that_the_mesh_is_too_coarse_for_are_told():
         it.StabilityWarning, match=r"3 breaks are too many for its 8 elements: patches cross them, jumps included"
     ):
         it.Problem(strong=-it.div((1 + bars) * it.grad(u)) - 1, conditions=[u.on(x) == 0])
+
+
+@pytest.mark.parametrize(
+    ("velocity", "given", "missing"),
+    [
+        (1, None, "x.start"),
+        (1, "end", "x.start"),
+        (-1, "start", "x.end"),
+        (1, "start", None),
+        (-1, "end", None),
+        (0, None, None),
+    ],
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_transport_without_a_value_where_the_flow_enters_is_warned_of(velocity, given, missing, sign) -> None:
+    x, t = it.Axis("x", 0, 1, elements=8), it.Axis("t", 0, 1, elements=8, kind="time")
+    u = it.unknown("u", x, t)
+    speed = velocity if velocity else x - 0.5  # a sign that changes: nothing is known
+    conditions = [u.at(t=0) == 0] + ([u.on(getattr(x, given)) == 0] if given else [])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        it.Problem(strong=sign * (it.dt(u) + speed * it.diff(u, x) - 1), conditions=conditions)
+    texts = [str(each.message) for each in caught if issubclass(each.category, it.StabilityWarning)]
+    assert bool(texts) == (missing is not None)
+    assert all(f"nothing is given on {missing}, where the flow enters" in text for text in texts)
+
+
+def test_stationary_transport_needs_one_face() -> None:
+    x = it.Axis("x", 0, 1, elements=8)
+    u = it.unknown("u", x)
+    with pytest.warns(it.StabilityWarning, match=r"nothing is given on x.start or x.end"):
+        it.Problem(strong=it.diff(u, x) + u - 1)
+    it.Problem(strong=it.diff(u, x) + u - 1, conditions=[u.on(x.end) == 0])

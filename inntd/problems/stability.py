@@ -35,7 +35,7 @@ def doubts(
     found: list[str] = []
     for component, name in enumerate(setting.names()):
         own = _Component(component, name, setting.component, axes, points, operator, conditions)
-        found += [*own.coercivity(), *own.direction_of_time(), *own.layers()]
+        found += [*own.coercivity(), *own.direction_of_time(), *own.layers(), *own.inflow()]
     return found
 
 
@@ -54,9 +54,11 @@ class _Component:
     ) -> None:
         self.index, self.name, self.axes, self.points, self.conditions = index, name, axes, points, conditions
         self.sizes = [len(each) for each in points]
+        self.weakly_given: set[int] = set()  # axes with face terms
         self.groups: dict[tuple[tuple[int, int, int], ...], list[BilinearTerm]] = {}
         for term in operator:
             places = [form.place for form in term.forms]
+            self.weakly_given |= {d for d, place in enumerate(places) if place in ("start", "end")}
             pair = None if component is None else places[component]
             if "start" in places or "end" in places or pair not in (None, (index, index)):
                 continue
@@ -165,6 +167,38 @@ class _Component:
                 f"the boundary layer there makes the solution oscillate; use elements at {face} shorter by that factor "
                 "(grading, nodes), or a natural condition there"
             )
+
+    def inflow(self) -> Iterator[str]:
+        """Find transport without diffusion whose values on the inflow face are not given.
+
+        The direction is known where velocity and time derivative keep their sign; else some face must be given.
+        """
+        for d, axis in enumerate(self.axes):
+            terms = self.groups.get(((d, 1, 0),))
+            second = any((d, 1, 1) in orders or (d, 0, 1) in orders for orders in self.groups)
+            if axis.kind != "space" or axis.periodic or terms is None or second or d in self.weakly_given:
+                continue
+            low, high = Coefficient(self.axes, self.points, weighted(terms, self._sign_of_time())).bounds()
+            if not self._sign_of_time():
+                missing = [] if self._fixed(axis.start) or self._fixed(axis.end) else [axis.start, axis.end]
+            else:
+                inflow = [axis.start] * (low > 0) + [axis.end] * (high < 0)
+                missing = [face for face in inflow if not self._fixed(face)]
+            if missing:
+                faces = " or ".join(map(str, missing))
+                yield (
+                    f"{self.name} is carried along {axis.name} without diffusion, and nothing is given on {faces}, "
+                    f"where the flow enters: the equation leaves the solution open there; give {self.name} on "
+                    f"{faces}, or make the axis periodic"
+                )
+
+    def _sign_of_time(self) -> float:
+        """Return the sign of the coefficient of the time derivative, 0 without one or where it changes."""
+        for d, axis in enumerate(self.axes):
+            if axis.kind == "time" and ((d, 1, 0),) in self.groups:
+                low, high = Coefficient(self.axes, self.points, weighted(self.groups[((d, 1, 0),)])).bounds()
+                return float(low > 0) - float(high < 0)
+        return 0.0
 
     def _fixed(self, face: Face) -> bool:
         return any(
