@@ -111,9 +111,9 @@ def solve(
     plan = _plan(rank, tolerance, method, seed)
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
+    begin = time.perf_counter()
     if tolerance is not None:
         problem = problem.refined(SEPARATION * tolerance)
-    begin = time.perf_counter()
     with _Threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
         singular = constant_nullspace(system, problem.setting.names())

@@ -98,49 +98,6 @@ std::int64_t factor_any(std::int64_t n, int b, T* f) {
 
 #undef INNTD_FOR_BANDWIDTH
 
-template <class T, int LANES>
-std::int64_t solve_column_group(std::int64_t n, int b, const T* band_a, const T* band_b, int m, int begin, int count,
-                                const T* alpha, const T* beta, T* x, T* work) {
-  T* factor = work;
-  T* column = work + n * (b + 1) * LANES;
-  T a[LANES], c[LANES];
-  for (int l = 0; l < LANES; ++l) {
-    a[l] = alpha[begin + (l < count ? l : 0)];
-    c[l] = beta[begin + (l < count ? l : 0)];
-  }
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (int j = 0; j <= b; ++j) {
-      const T va = band_a[i * (2 * b + 1) + j], vb = band_b[i * (2 * b + 1) + j];
-      T* entry = factor + (i * (b + 1) + j) * LANES;
-      for (int l = 0; l < LANES; ++l) entry[l] = a[l] * va + c[l] * vb;
-    }
-    for (int l = 0; l < LANES; ++l) column[i * LANES + l] = x[i * m + begin + (l < count ? l : 0)];
-  }
-  const std::int64_t row = factor_any<T, LANES>(n, b, factor);
-  if (row < n) return row;
-  substitute_lanes<T, LANES, 0>(n, b, factor, column);
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (int l = 0; l < count; ++l) x[i * m + begin + l] = column[i * LANES + l];
-  }
-  return n;
-}
-
-// As many lanes as columns need: idle lanes would cost memory, which counts on axes with a million nodes.
-template <class T>
-std::int64_t banded_solve_columns(std::int64_t n, int b, const T* band_a, const T* band_b, int m, const T* alpha,
-                                  const T* beta, T* x, T* work) {
-  if (m == 1) return solve_column_group<T, 1>(n, b, band_a, band_b, m, 0, 1, alpha, beta, x, work);
-  if (m == 2) return solve_column_group<T, 2>(n, b, band_a, band_b, m, 0, 2, alpha, beta, x, work);
-  if (m <= 4) return solve_column_group<T, 4>(n, b, band_a, band_b, m, 0, m, alpha, beta, x, work);
-  for (int begin = 0; begin < m; begin += batch_lanes) {
-    const int count = static_cast<int>(smaller(batch_lanes, m - begin));
-    const std::int64_t row =
-        solve_column_group<T, batch_lanes>(n, b, band_a, band_b, m, begin, count, alpha, beta, x, work);
-    if (row < n) return row;
-  }
-  return n;
-}
-
 // LU without pivoting of lane-interleaved matrices in band storage (n, 2 b + 1, LANES); the diagonal of U is inverted.
 // Returns n, or the first row whose pivot lost ten digits against its row.
 template <class T, int LANES>
@@ -189,41 +146,55 @@ void substitute_general_lanes(std::int64_t n, int b, const T* a, T* x) {
   }
 }
 
-template <class T, int LANES>
-std::int64_t solve_general_group(std::int64_t n, int b, const T* band_a, const T* band_b, int m, int begin, int count,
-                                 const T* alpha, const T* beta, T* x, T* work) {
-  const int width = 2 * b + 1;
+// A group of columns, each with its own matrix alpha A + beta B: by Cholesky from the lower halves of the bands, or,
+// for GENERAL matrices, by elimination of whole rows.
+template <class T, int LANES, bool GENERAL>
+std::int64_t solve_column_group(std::int64_t n, int b, const T* band_a, const T* band_b, int m, int begin, int count,
+                                const T* alpha, const T* beta, T* x, T* work) {
+  const int width = GENERAL ? 2 * b + 1 : b + 1;
   T* column = work + n * width * LANES;
   T a[LANES], c[LANES];
   for (int l = 0; l < LANES; ++l) {
     a[l] = alpha[begin + (l < count ? l : 0)];
     c[l] = beta[begin + (l < count ? l : 0)];
   }
-  for (std::int64_t k = 0; k < n * width; ++k) {
-    for (int l = 0; l < LANES; ++l) work[k * LANES + l] = a[l] * band_a[k] + c[l] * band_b[k];
-  }
   for (std::int64_t i = 0; i < n; ++i) {
+    for (int j = 0; j < width; ++j) {
+      const T va = band_a[i * (2 * b + 1) + j], vb = band_b[i * (2 * b + 1) + j];
+      T* entry = work + (i * width + j) * LANES;
+      for (int l = 0; l < LANES; ++l) entry[l] = a[l] * va + c[l] * vb;
+    }
     for (int l = 0; l < LANES; ++l) column[i * LANES + l] = x[i * m + begin + (l < count ? l : 0)];
   }
-  const std::int64_t row = eliminate_lanes<T, LANES>(n, b, work);
+  std::int64_t row;
+  if constexpr (GENERAL) {
+    row = eliminate_lanes<T, LANES>(n, b, work);
+  } else {
+    row = factor_any<T, LANES>(n, b, work);
+  }
   if (row < n) return row;
-  substitute_general_lanes<T, LANES>(n, b, work, column);
+  if constexpr (GENERAL) {
+    substitute_general_lanes<T, LANES>(n, b, work, column);
+  } else {
+    substitute_lanes<T, LANES, 0>(n, b, work, column);
+  }
   for (std::int64_t i = 0; i < n; ++i) {
     for (int l = 0; l < count; ++l) x[i * m + begin + l] = column[i * LANES + l];
   }
   return n;
 }
 
-template <class T>
-std::int64_t banded_solve_columns_general(std::int64_t n, int b, const T* band_a, const T* band_b, int m,
-                                          const T* alpha, const T* beta, T* x, T* work) {
-  if (m == 1) return solve_general_group<T, 1>(n, b, band_a, band_b, m, 0, 1, alpha, beta, x, work);
-  if (m == 2) return solve_general_group<T, 2>(n, b, band_a, band_b, m, 0, 2, alpha, beta, x, work);
-  if (m <= 4) return solve_general_group<T, 4>(n, b, band_a, band_b, m, 0, m, alpha, beta, x, work);
+// As many lanes as columns need: idle lanes would cost memory, which counts on axes with a million nodes.
+template <class T, bool GENERAL>
+std::int64_t banded_solve_columns(std::int64_t n, int b, const T* band_a, const T* band_b, int m, const T* alpha,
+                                  const T* beta, T* x, T* work) {
+  if (m == 1) return solve_column_group<T, 1, GENERAL>(n, b, band_a, band_b, m, 0, 1, alpha, beta, x, work);
+  if (m == 2) return solve_column_group<T, 2, GENERAL>(n, b, band_a, band_b, m, 0, 2, alpha, beta, x, work);
+  if (m <= 4) return solve_column_group<T, 4, GENERAL>(n, b, band_a, band_b, m, 0, m, alpha, beta, x, work);
   for (int begin = 0; begin < m; begin += batch_lanes) {
     const int count = static_cast<int>(smaller(batch_lanes, m - begin));
     const std::int64_t row =
-        solve_general_group<T, batch_lanes>(n, b, band_a, band_b, m, begin, count, alpha, beta, x, work);
+        solve_column_group<T, batch_lanes, GENERAL>(n, b, band_a, band_b, m, begin, count, alpha, beta, x, work);
     if (row < n) return row;
   }
   return n;
