@@ -1,0 +1,5 @@
+"""Training on data: the values of a model's factors from samples of a function."""
+
+from inntd.training.outcome import FitResult
+
+__all__ = ["FitResult"]
