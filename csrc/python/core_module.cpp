@@ -14,4 +14,5 @@ PYBIND11_MODULE(_core, module) {
   inntd::python::bind_banded(module);
   inntd::python::bind_alternating(module);
   inntd::python::bind_training(module);
+  inntd::python::bind_normal(module);
 }

@@ -12,6 +12,7 @@
 #include "inntd/basis.hpp"
 #include "inntd/contract.hpp"
 #include "inntd/dense.hpp"
+#include "inntd/normal.hpp"
 #include "inntd/train.hpp"
 
 namespace inntd {
@@ -23,6 +24,7 @@ struct Kernels {
   BandedKernels<T> banded;
   DenseKernels<T> dense;
   TrainKernels<T> train;
+  NormalKernels<T> normal;
 };
 
 struct KernelTable {

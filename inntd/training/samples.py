@@ -1,0 +1,105 @@
+r"""Samples sorted by element, for the normal equations of one axis of a CP model after the other.
+
+On one element every basis function is a polynomial of degree q. The sums over its samples
+:math:`\sum_k w_k\, N_a(x_k) N_b(x_k)\, g_k g_k^T` that alternating least squares needs, for all pairs of functions, are
+therefore combinations of the 2q + 1 sums :math:`\sum_k w_k\, P_j(x_k)\, g_k g_k^T` with Legendre polynomials: one dense
+product per element. Where an axis takes few distinct values, as on a grid, the samples of one value have one row of
+the basis, and one sum is enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numpy.polynomial import legendre
+
+from inntd._kernels import core
+from inntd.axes import Axis
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The samples of one axis in groups: those of one element, or those of one value.
+
+    Attributes
+    ----------
+    place : array (K,) of int32
+        The group of each sample.
+    order : array (K,)
+        The samples, sorted by group.
+    bounds : array (groups + 1,)
+        Where each group begins in `order`.
+    first : array (groups,)
+        Of each group, the first basis function that does not vanish.
+    local : array (K,), or (0,) where the groups are values
+        Local coordinates of the samples, in [-1, 1].
+    rows : array (groups, width, p)
+        The basis functions by their coefficients of the first p Legendre polynomials; p = 1 for values.
+    products : array (groups, width, width, J)
+        The products of two basis functions, likewise.
+    """
+
+    place: npt.NDArray[np.int32]
+    order: Index
+    bounds: Index
+    first: Index
+    local: Array
+    rows: Array
+    products: Array
+
+    def functions(self, factor: Array) -> Array:
+        """Return the modes of a factor (size, M) in each group by their polynomial coefficients (groups, p, M)."""
+        width = self.rows.shape[1]
+        values = factor[(self.first[:, None] + np.arange(width)) % len(factor)]  # (groups, width, M)
+        return np.ascontiguousarray(np.matmul(self.rows.transpose(0, 2, 1), values))
+
+
+def group(axis: Axis, x: Array) -> Groups:
+    """Return the samples x (K,) of one axis in groups: by value where that leaves less to compute, else by element."""
+    levels, place = np.unique(x, return_inverse=True)
+    degree, width = axis.table.degree, axis.table.width
+    # By value: one sum per sample, and width**2 products per value. By element: 2 * degree + 1 sums per sample.
+    if len(levels) * width**2 <= 2 * degree * len(x) or axis.discrete:
+        return _by_value(axis, levels, place.reshape(-1).astype(np.int64))
+    return _by_element(axis, x)
+
+
+def _by_value(axis: Axis, levels: Array, place: Index) -> Groups:
+    index, values = axis.tabulate(levels)
+    products = values[:, :, None, None] * values[:, None, :, None]
+    return Groups(*_sorted(place, len(levels)), index[:, 0].copy(), np.zeros(0), values[:, :, None], products)
+
+
+def _by_element(axis: Axis, x: Array) -> Groups:
+    table = axis.table
+    piece = np.empty(len(x), dtype=np.int64)
+    core.tabulate(table, x, piece, np.empty((len(x), table.width)), 0)
+    low, high = table.breaks[:-1], table.breaks[1:]
+    local = np.clip((2 * x - low[piece] - high[piece]) / (high - low)[piece], -1, 1)
+    return Groups(*_sorted(piece, table.pieces), table.first, local, *_expansions(axis, low, high))
+
+
+def _sorted(place: Index, count: int) -> tuple[npt.NDArray[np.int32], Index, Index]:
+    """Return the groups of all samples, the samples sorted by group, and where each group begins."""
+    short = place.astype(np.int32)
+    order = np.argsort(short, kind="stable").astype(np.int64, copy=False)
+    return short, order, np.concatenate([[0], np.cumsum(np.bincount(place, minlength=count))]).astype(np.int64)
+
+
+def _expansions(axis: Axis, low: Array, high: Array) -> tuple[Array, Array]:
+    """Return the basis functions of all elements, and their products, in Legendre polynomials: by Gauss quadrature."""
+    degree = axis.table.degree
+    nodes, weights = legendre.leggauss(2 * degree + 1)
+    points = (low + high)[:, None] / 2 + (high - low)[:, None] / 2 * nodes
+    _, values = axis.tabulate(points.reshape(-1))
+    values = values.reshape(len(low), len(nodes), -1)
+    norm = (2 * np.arange(2 * degree + 1) + 1) / 2
+    project = legendre.legvander(nodes, 2 * degree) * weights[:, None] * norm
+    rows = np.einsum("gna,np->gap", values, project[:, : degree + 1])
+    products = np.einsum("gna,gnb,nj->gabj", values, values, project, optimize=True)
+    return rows, products
