@@ -36,6 +36,7 @@ from inntd.problems.indicator import Indicator
 from inntd.problems.nodes import Operator
 from inntd.problems.numerical import DEFAULT_RANK, DEFAULT_TOLERANCE, SMALLEST_TOLERANCE, Numerical, Separation
 from inntd.problems.omissions import check_parameters, idle_indicators
+from inntd.problems.pieces import check_pieces
 from inntd.problems.separate import BilinearTerm, LinearTerm, PointFunction, SeparatedFunction
 from inntd.problems.setting import Setting, setting_of_strong, setting_of_weak
 from inntd.problems.stability import doubts
@@ -373,6 +374,7 @@ def check_symbols(expression: sympy.Expr, axes: Sequence[Axis], where: str) -> N
             f"the axes of the unknown are {shorten(', '.join(known))}{hint}"
         )
     check_domains(expression, axes, where)
+    check_pieces(expression, axes, where)
 
 
 def _split(terms: Terms, setting: Setting) -> tuple[Terms, Terms]:
