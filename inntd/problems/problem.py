@@ -28,6 +28,8 @@ from inntd.problems.conditions import (
     join_equal,
     separate_condition,
 )
+from inntd.problems.counting import check_counts
+from inntd.problems.determined import check_determined
 from inntd.problems.expand import Separator
 from inntd.problems.faces import check_faces, check_flux_unknowns, flux_form, refuse_faces
 from inntd.problems.fields import Unknown, expression_of, fields_in
@@ -42,6 +44,7 @@ from inntd.problems.setting import Setting, setting_of_strong, setting_of_weak
 from inntd.problems.stability import doubts
 from inntd.problems.tensor import scalar_of
 from inntd.problems.text import shorten
+from inntd.problems.transport import check_transport
 from inntd.problems.weaken import by_parts, weak_form
 
 
@@ -255,7 +258,11 @@ class Problem:
         values = [value for condition in self.written_conditions for value in condition.values]
         found = [*idle_indicators(self.axes, [self.weak, *values])]
         found += [note for note in self.notes if JUMPS_LEFT_OUT in note]
-        for doubt in found + doubts(self.setting, self.axes, self.operator, self.conditions):
+        parts = self.setting, self.axes, self.operator, self.conditions
+        found += check_transport(*parts)
+        check_counts(*parts)
+        check_determined(*parts)
+        for doubt in found + doubts(*parts):
             warnings.warn(doubt, StabilityWarning, stacklevel=3)
 
     def _align(self) -> None:
