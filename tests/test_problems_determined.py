@@ -128,10 +128,6 @@ CONTRADICTIONS: dict[str, tuple[Callable[[], it.Problem], str]] = {
         lambda: oscillator(M.at(t=0) == 1, N.at(t=0) == 0, M.at(t=1) == 3),
         "first order in t for m, n and take 2 conditions on t.start and t.end together, got 3",
     ),
-    "initial pressure": (
-        lambda: it.Problem(strong=[it.dt(M) - N, N - M], conditions=[M.at(t=0) == 1, N.at(t=0) == 0]),
-        "first order in t for m and take 1 condition on t.start and t.end together, got 2",
-    ),
 }
 
 

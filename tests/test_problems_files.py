@@ -358,6 +358,24 @@ BAD_FILES = {
     "bad form": (file('strong = "u +"'), r"\[problem\] strong.*invalid syntax"),
     "column": (file('strong = "dt(u) - lap(u)"'), r"\[problem\] strong, column 9: lap cannot be called"),
     "refused problem": (file('strong = "u**2"'), r"problem file: strong: the problem must be linear"),
+    "nonlinear reaction": (file('strong = "dt(u) - laplacian(u) + exp(u)"'), r"got the term exp\(u\); .* PINN mode"),
+    "nonlinear transport": (
+        file('strong = "dt(u) - laplacian(u) + u*diff(u, x[1])"'),
+        r"linear in the unknown u, got the term diff\(u, x\[1\]\)\*u\*v; nonlinear problems are for the PINN mode",
+    ),
+    "no initial value": (file(tail=""), r"the time axis t needs an initial condition; add u.at\(t=0\) == value"),
+    "idle parameter": (
+        file(head=HEAD + '[axes.k]\ndomain=[1,2]\nelements=4\nkind="parameter"\n'),
+        "the parameter axis k appears in no coefficient, source or given value",
+    ),
+    "no inflow": (
+        file('strong = "dt(u) + diff(u, x[1])"'),
+        r"u is carried along x\[1\] without diffusion, and nothing is given on x\[1\].start",
+    ),
+    "both ends of time": (
+        file(tail=INITIAL + "[[conditions]]\nat = {t = 2}\nvalue = 0\n"),
+        "contradict each other: u is given at both ends of the time axis t",
+    ),
     "bad where": (file('strong="u"\nwhere={f="1/0"}'), r"\[problem.where\] f, column 1: division by zero"),
     "where circle": (
         file('strong="u*f"\nwhere={f="g+1",g="f+1"}'),
@@ -393,6 +411,7 @@ BAD_FILES = {
     "contradiction": (file(tail=INITIAL + '[[conditions]]\non="boundary"\nvalue=1'), "contradict each other"),
     "option": (file() + "[solve]\ntolerence=1e-3", "did you mean tolerance"),
     "tolerance": (file() + "[solve]\ntolerance=-1", r"\[solve\] tolerance must be a positive finite number"),
+    "large tolerance": (file() + "[solve]\ntolerance=2", r"\[solve\] tolerance is a relative error and must be less"),
     "rank": (file() + "[solve]\nrank=2.5", r"\[solve\] rank must be a positive integer, got 2.5"),
     "method": (file() + "[solve]\nmethod=3", r"\[solve\] method must be"),
     "deep": ("a = " + "[" * 5000 + "]" * 5000, "nested too deeply|no valid TOML"),

@@ -12,6 +12,7 @@ import pytest
 import sympy
 
 import inntd as it
+from inntd.problems.toml import parse_problem
 
 X, Y = it.Axis("x", 0, 1, elements=20), it.Axis("y", 0, 1, elements=20)
 K = it.Axis("k", 0, 4, elements=10, kind="parameter")
@@ -59,7 +60,7 @@ def parameters(count: int) -> list[it.Axis]:
 
 
 def test_zero_diffusion_is_told_unless_other_terms_hold_the_solution():
-    with pytest.warns(it.StabilityWarning, match=r"is zero at k=4e-12: coercivity needs it positive"):
+    with pytest.warns(it.StabilityWarning, match=r"is zero at k=0: coercivity needs it positive"):
         diffusion(K, K)
     with silence():
         diffusion(K, K, extra=1)
@@ -78,6 +79,36 @@ def test_sound_problems_are_left_in_peace():
         w = it.unknown("w", X, T)  # a wave equation: time and space have opposite signs
         wave = it.diff(v, T) * it.diff(w, T) - it.diff(v, X) * it.diff(w, X)
         it.Problem(weak=wave, conditions=[w.on(X) == 0, w.at(t=0) == 0])
+
+
+def test_positive_coefficients_are_expected_where_neither_sign_prevails():
+    for coefficient in (X - 0.5, 0.5 - X, 1 - 2.1 * X):
+        with pytest.warns(it.StabilityWarning, match=r"is -\d.* coercivity needs it positive"):
+            diffusion(coefficient)
+
+
+@pytest.mark.parametrize(
+    ("form", "more", "kind", "told"),
+    [
+        ("-div((2 - 3*x)*grad(u)) - 1", "", "space", r"is -0.9\d* at x=0.9\d*: coercivity needs it positive"),
+        ("-div(piecewise((1, x < 0.5), (0, True))*grad(u)) - 1", "", "space", r"is zero at x=0\.\d+: coercivity"),
+        ("-y*laplacian(u) - 1", "", "parameter", "is zero at y=0: coercivity"),
+        ("-laplacian(u) - indicator(x > 3)", "", "space", r"indicator\(x > 3\) is constant on the axis x from 0 to 1"),
+        ("-laplacian(u) - piecewise((y, x > 3), (1, True))", "", "space", "condition x > 3 of a piecewise expression"),
+        ("-0.001*laplacian(u) + diff(u, x) - 1", "", "space", "leaves through x.end, .* Péclet number"),
+        ("-laplacian(u) - 1", "s = 12", "space", "patches of s=12 lose digits"),
+        ("dt(u) + laplacian(u) - 1", "", "time", "runs from y.end: it amplifies every error"),
+    ],
+)
+def test_problem_files_are_warned_of_as_scripts_are(form: str, more: str, kind: str, told: str) -> None:
+    text = (
+        f"[axes.x]\ndomain = [0, 1]\nelements = 40\n{more}\n[axes.y]\ndomain = [0, 1]\nelements = 10\nkind = '{kind}'\n"
+        f'[problem]\nstrong = "{form}"\n[[conditions]]\non = "boundary"\nvalue = 0\n'
+    )
+    if kind == "time":
+        text += "[[conditions]]\nat = {y = 0}\nvalue = 0\n"
+    with pytest.warns(it.StabilityWarning, match=told):
+        parse_problem(text)
 
 
 def test_opposite_signs_in_two_directions_are_told():
@@ -286,6 +317,19 @@ def test_diffusion_across_tells_the_direction_of_a_march() -> None:
         it.Problem(strong=strong, conditions=[u.on(Y) == 0, u.on(right) == 0])
         with pytest.raises(ValueError, match=rf"nothing is given on {right}, .*; give u on {right} instead of {wrong}"):
             it.Problem(strong=strong, conditions=[u.on(Y) == 0, u.on(wrong) == 0])
+
+
+def test_values_along_axes_without_derivatives_are_refused() -> None:
+    """What the equation says for each parameter, or for each instant, no condition can say once more."""
+    z, w = it.unknown("z", X, K), it.unknown("w", X, T)
+    pair = it.unknown("q", it.Axis.discrete("c", 2), X)
+    for strong, conditions, message in (
+        (-it.laplacian(z) - K, [z.on(X) == 0, z.on(K.start) == 0], "z is given on k.start, but no term .* along k"),
+        (-it.laplacian(w) - T, [w.on(X) == 0, w.at(t=0) == 0], "w is given on t.start, but no term .* along t"),
+        ([-it.laplacian(pair[0]) - 1, pair[1] - pair[0]], [pair.on(X) == [0, 0]], r"q\[1\] is given on x.start"),
+    ):
+        with pytest.raises(ValueError, match=f"conditions contradict the equation: {message}"):
+            it.Problem(strong=strong, conditions=conditions)
 
 
 def test_a_missing_inflow_value_leaves_the_matrix_singular() -> None:

@@ -142,7 +142,8 @@ class Trace(_Restriction):
     def _known(self, value: object) -> sympy.Expr:
         expression = self._expression(value)
         if fields_in(expression):
-            raise ValueError(f"the value of {self!r} must not contain unknowns or test functions, got {expression}")
+            raise ValueError(f"the value of {self!r} must not contain unknowns or test functions, got {expression}; "
+                             "conditions of Robin are fluxes, u.flux(face) == h * (outside - u)")  # fmt: skip
         return expression
 
 

@@ -1,4 +1,4 @@
-"""How many conditions a system of first order takes along an axis.
+"""How many conditions the equations take along an axis: none without derivatives, the rank of a first-order system.
 
 Along an axis in which the equations are B w_x + ... = 0 with a matrix B that does not depend on x, as many conditions
 are needed on both faces together as B has rank: for ordinary differential equations by their order, for hyperbolic
@@ -37,6 +37,7 @@ def check_counts(
     ValueError
         Too many conditions, or too few; names the axis, the components and both numbers.
     """
+    _check_idle(setting, axes, operator, conditions)
     if setting.component is None:
         return
     for d, axis in enumerate(axes):
@@ -55,6 +56,33 @@ def check_counts(
             f"{lead}: the equations are of first order in {axis.name} for {carried} and take {needs} on {axis.start} "
             f"and {axis.end} together, got {got}; {'leave some out' if len(given) > most else 'add some'}"
         )
+
+
+def _check_idle(
+    setting: Setting, axes: Sequence[Axis], operator: Sequence[BilinearTerm], conditions: Sequence[Dirichlet]
+) -> None:
+    """Refuse values on the faces of axes along which nothing is differentiated: they follow from the equation."""
+    position = {id(axis): d for d, axis in enumerate(axes)}
+    for condition in conditions:
+        own = range(setting.components) if condition.component is None else (condition.component,)
+        for face in condition.faces:
+            d = position[id(face.axis)]
+            idle = [k for k in own if not _acts(setting, operator, d, k)]
+            if idle:
+                name = ", ".join(setting.names()[k] for k in idle)
+                raise ValueError(
+                    f"conditions contradict the equation: {name} is given on {face}, but no term differentiates it "
+                    f"along {face.axis.name}, so its values there follow from the equation; leave out this condition"
+                )
+
+
+def _acts(setting: Setting, operator: Sequence[BilinearTerm], d: int, k: int) -> bool:
+    """Tell whether a component stands in a term with a derivative along an axis, its own or the other's."""
+    for term in operator:
+        place = (0, 0) if setting.component is None else term.forms[setting.component].place
+        if (term.forms[d].trial or term.forms[d].test) and isinstance(place, tuple) and k in place:
+            return True
+    return False
 
 
 def _ranks(setting: Setting, axes: Sequence[Axis], operator: Sequence[BilinearTerm], d: int) -> set[int]:

@@ -108,8 +108,8 @@ class Problem:
         An argument of the wrong kind.
     ValueError
         Unknown symbols, a term that is not linear in u or v, a factor that couples axes and takes too many products,
-        contradictory or missing conditions, a parameter that appears nowhere; the message names the term and the
-        remedy.
+        contradictory or missing conditions, equations that leave components open, a parameter that appears nowhere;
+        the message names the term and the remedy.
 
     Warns
     -----
@@ -140,7 +140,7 @@ class Problem:
         separation_rank: int = DEFAULT_RANK,
     ) -> None:
         begin = time.perf_counter()
-        self.separation_tolerance = _checks.finite_float("separation_tolerance", separation_tolerance, positive=True)
+        self.separation_tolerance = _checks.relative_error("separation_tolerance", separation_tolerance)
         self.separation_rank = _checks.positive_int("separation_rank", separation_rank)
         if (weak is None) == (strong is None):
             raise TypeError(f"Problem needs either weak or strong, got {'neither' if weak is None else 'both'}")

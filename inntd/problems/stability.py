@@ -14,6 +14,9 @@ from inntd.problems.separate import BilinearTerm
 from inntd.problems.setting import Setting
 
 _ZERO = 1e-11  # of the largest value
+_CLEARLY = (
+    1.5  # coefficients with values of both signs should be positive, unless the negative ones are that much larger
+)
 _LARGEST_PECLET = 1.0  # measured at s = 0..4: errors of 0.1 to 3 % there, growing to 10 % at 3 and 100 % at 30
 
 
@@ -90,7 +93,7 @@ class Component:
             return 1.0
         self.ranges = {d: self._range(each) for d, each in self.diffusion.items()}
         lows, highs = zip(*((low[0], -high[0]) for low, high in self.ranges.values()), strict=True)
-        return -1.0 if -min(lows) > max(highs) else 1.0
+        return -1.0 if -min(lows) > _CLEARLY * max(highs) else 1.0
 
     def _range(self, coefficient: Coefficient) -> tuple[tuple[float, list[int]], tuple[float, list[int]]]:
         """Return the smallest value, and minus the largest, with their places; where the sign is plain, bounds do."""
@@ -190,5 +193,10 @@ class Component:
         )
 
     def _at(self, coefficient: Coefficient, place: Sequence[int]) -> str:
-        where = ", ".join(f"{self.axes[d].name}={self.points[d][place[d]]:.6g}" for d in coefficient.depends)
+        where = ", ".join(f"{self.axes[d].name}={self._coordinate(d, place[d]):.6g}" for d in coefficient.depends)
         return f" at {where}" if where else ""
+
+    def _coordinate(self, d: int, place: int) -> float:
+        """Return a sample point, or the end of the axis that it stands for."""
+        point, (start, end) = float(self.points[d][place]), self.axes[d].domain
+        return min((start, end, point), key=lambda each: abs(each - point) > 1e-9 * (end - start))
