@@ -55,7 +55,7 @@ class Prepared {
 
 // Fills the lower half of `sums` symmetric matrices and removes the padding.
 void write_symmetric(const double* from, std::int64_t sums, std::int64_t modes, std::int64_t padded, double* to) {
-  for (std::int64_t j = 0; j < sums; ++j, from += modes * padded, to += modes * modes) {
+  for (std::int64_t j = 0; j < sums; ++j, from += moment_rows(modes) * padded, to += modes * modes) {
     for (std::int64_t p = 0; p < modes; ++p) {
       for (std::int64_t q = p; q < modes; ++q) to[p * modes + q] = to[q * modes + p] = from[p * padded + q];
     }
@@ -69,12 +69,13 @@ double normal_equations(const Samples& samples, std::int64_t axis, const std::in
   const Prepared prepared(samples);
   const std::int64_t modes = samples.modes, padded = prepared.padded();
   const std::int64_t groups = samples.axes[axis].groups, terms = samples.axes[axis].terms;
+  const std::int64_t numbers = sums * moment_rows(modes) * padded;
   std::vector<double> losses(groups, 0.0);
   parallel_for(groups, 1, threads, [&](std::int64_t begin, std::int64_t end, int) {
     const auto work = prepared.work(sums);
-    const auto total = aligned_array<double>(sums * modes * padded), slope = aligned_array<double>(terms * padded);
+    const auto total = aligned_array<double>(numbers), slope = aligned_array<double>(terms * padded);
     for (std::int64_t group = begin; group < end; ++group) {
-      std::fill_n(total.get(), sums * modes * padded, 0.0);
+      std::fill_n(total.get(), numbers, 0.0);
       std::fill_n(slope.get(), terms * padded, 0.0);
       for (std::int64_t i = bounds[group]; i < bounds[group + 1]; i += kSampleBlock) {
         const std::int64_t count = std::min(kSampleBlock, bounds[group + 1] - i);

@@ -23,6 +23,7 @@ Array = npt.NDArray[np.float64]
 Placement: TypeAlias = Literal["uniform", "quantile"]
 
 MOST_ELEMENTS = 64
+SAME = 1e-9  # of the range: values that differ by rounding only
 UNIFORM_SHARE = 0.2  # of the nodes' placement by quantiles: no element becomes too short
 
 
@@ -75,7 +76,8 @@ def axes_from_data(
     >>> x[:, 1] = np.rint(4 * x[:, 1])
     >>> x[:, 2] = np.rint(x[:, 2])
     >>> axes_from_data(x, names=["a", "b", "c"])[1:]
-    [Axis('b', 0.0, 4.0, elements=4, s=2), Axis('c', 0.0, 1.0, elements=1, basis=LinearBasis())]
+    [Axis('b', 0.0, 4.0, elements=4, kind='parameter', s=2),
+     Axis('c', 0.0, 1.0, elements=1, kind='parameter', basis=LinearBasis())]
     """
     points = np.asarray(x, dtype=np.float64)
     if points.ndim != 2 or points.size == 0:
@@ -122,6 +124,21 @@ def warn_of_fine_mesh(axis: Axis, levels: int) -> None:
         )
 
 
+def distinct_levels(column: npt.ArrayLike) -> Array:
+    """Return the distinct values of a column in rising order; those closer than 1e-9 of the range are one.
+
+    Examples
+    --------
+    >>> distinct_levels([0.3, 1.0, 0.1 + 0.2])
+    array([0.3, 1. ])
+    """
+    levels = np.unique(np.asarray(column, dtype=np.float64))
+    apart = np.diff(levels) > SAME * (levels[-1] - levels[0])
+    kept: Array = levels[np.concatenate([[True], apart])]
+    kept[-1] = levels[-1]
+    return kept
+
+
 def axis_names(names: Sequence[str]) -> list[str]:
     """Return identifiers for the names of columns, all different.
 
@@ -142,7 +159,7 @@ def axis_names(names: Sequence[str]) -> list[str]:
 
 
 def _axis(name: str, column: Array, wanted: int | None, s: int, placement: Placement) -> Axis:
-    levels = np.unique(column)
+    levels = distinct_levels(column)
     if len(levels) == 1:  # one element around the only value, on which nothing depends
         half = 0.5 * max(abs(float(levels[0])), 1.0)
         return Axis(name, levels[0] - half, levels[0] + half, elements=1, basis=LinearBasis(), kind="parameter")
@@ -171,7 +188,7 @@ def _evened(levels: Array) -> Array:
     """Return the levels, exactly equally spaced if they are so but for rounding."""
     nodes: Array = levels[0] + (levels[-1] - levels[0]) * (np.arange(len(levels)) / (len(levels) - 1))
     nodes[-1] = levels[-1]
-    return nodes if np.abs(nodes - levels).max() <= 1e-9 * np.diff(levels).min() else levels
+    return nodes if np.abs(nodes - levels).max() <= SAME * np.diff(levels).min() else levels
 
 
 def _categories(name: str, column: Array) -> Axis:

@@ -34,14 +34,19 @@ struct SampledData {
 
 constexpr std::int64_t kSampleBlock = 64;
 
+namespace {
+// Rows of a matrix of moments: those beyond the modes are zero.
+constexpr std::int64_t moment_rows(std::int64_t modes) { return (modes + 3) / 4 * 4; }
+}  // namespace
+
 template <class T>
 struct NormalKernels {
   // Products (count, padded modes) of the modes' values along all axes but `skip` at up to kSampleBlock samples. work:
   // largest terms * kSampleBlock.
   void (*products)(const SampledData<T>& data, std::int64_t skip, const std::int64_t* samples, std::int64_t count,
                    T* out, T* work);
-  // Adds up to kSampleBlock samples of one group of an axis to moments (sums, modes, padded modes), of which only the
-  // lines from the diagonal on are defined, and to slopes (terms, padded modes); returns the sum of w r^2. work:
+  // Adds up to kSampleBlock samples of one group of an axis to moments (sums, moment_rows, padded modes), of which only
+  // the lines from the diagonal on are defined, and to slopes (terms, padded modes); returns the sum of w r^2. work:
   // (2 padded modes + larger of sums and all terms + outputs) * kSampleBlock.
   T (*add_block)(const SampledData<T>& data, std::int64_t axis, const std::int64_t* samples, std::int64_t count,
                  std::int64_t sums, T* moments, T* slopes, T* work);
@@ -146,29 +151,78 @@ void add_outer_rows(std::int64_t count, std::int64_t padded, std::int64_t p, con
   for (; q < padded; q += lanes) add_outer<T, R, 1>(count, padded, l, right + q, o + q);
 }
 
-// Residuals into r (count, outputs), weighted; returns the sum of w r^2. row: g times the modes' values along the axis.
+// Weighted residuals into r (count, outputs); returns the sum of w r^2. row: the model's values along all axes.
 template <class T>
 T weigh_residuals(const SampledData<T>& data, const std::int64_t* samples, std::int64_t count, const T* row, T* r) {
   const std::int64_t padded = round_up_to_line<T>(data.modes), vectors = padded / vector_lanes<T>();
   T loss = T(0);
   for (std::int64_t k = 0; k < count; ++k) {
     const auto* values = reinterpret_cast<const Vector<T>*>(row + k * padded);
+    const T weight = data.weights[samples[k]];
     for (std::int64_t c = 0; c < data.outputs; ++c) {
       const auto* output = reinterpret_cast<const Vector<T>*>(data.factor + c * padded);
       Vector<T> sum = values[0] * output[0];
       for (std::int64_t v = 1; v < vectors; ++v) sum += values[v] * output[v];
       const T residual = data.y[samples[k] * data.outputs + c] - sum_lanes<T>(sum);
-      r[k * data.outputs + c] = data.weights[samples[k]] * residual;
-      loss += data.weights[samples[k]] * residual * residual;
+      r[k * data.outputs + c] = weight * residual;
+      loss += weight * residual * residual;
     }
   }
   return loss;
 }
 
+// row (count, padded) = g times the pull of the residuals on each mode; slopes += P_j times its rows.
+template <class T>
+void add_slopes(const SampledData<T>& data, std::int64_t count, std::int64_t terms, const T* legendre, const T* r,
+                const T* g, T* row, T* slopes) {
+  const std::int64_t padded = round_up_to_line<T>(data.modes), vectors = padded / vector_lanes<T>();
+  for (std::int64_t v = 0; v < vectors; ++v) {
+    const auto* output = reinterpret_cast<const Vector<T>*>(data.factor) + v;
+    const auto* product = reinterpret_cast<const Vector<T>*>(g) + v;
+    auto* target = reinterpret_cast<Vector<T>*>(row) + v;
+    for (std::int64_t k = 0; k < count; ++k) {
+      Vector<T> pull = r[k * data.outputs] * output[0];
+      for (std::int64_t c = 1; c < data.outputs; ++c) pull += r[k * data.outputs + c] * output[c * vectors];
+      target[k * vectors] = pull * product[k * vectors];
+    }
+    auto* slope = reinterpret_cast<Vector<T>*>(slopes) + v;
+    for (std::int64_t j = 0; j < terms; ++j) {
+      Vector<T> sums[4] = {};
+      std::int64_t k = 0;
+      for (; k + 4 <= count; k += 4) {
+        for (int l = 0; l < 4; ++l) sums[l] += legendre[j * kSampleBlock + k + l] * target[(k + l) * vectors];
+      }
+      for (; k < count; ++k) sums[0] += legendre[j * kSampleBlock + k] * target[k * vectors];
+      slope[j * vectors] += (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    }
+  }
+}
+
+// moments[j] += sum_k w P_j g g^T. scaled: memory for (count, padded).
+template <class T>
+void add_moments(const SampledData<T>& data, const std::int64_t* samples, std::int64_t count, std::int64_t sums,
+                 T* legendre, const T* g, T* scaled, T* moments) {
+  constexpr int R = 4;
+  const std::int64_t padded = round_up_to_line<T>(data.modes), vectors = padded / vector_lanes<T>();
+  const std::int64_t rows = moment_rows(data.modes);
+  T weight[kSampleBlock];
+  for (std::int64_t k = 0; k < count; ++k) weight[k] = data.weights[samples[k]];
+  const auto* product = reinterpret_cast<const Vector<T>*>(g);
+  auto* target = reinterpret_cast<Vector<T>*>(scaled);
+  for (std::int64_t j = 0; j < sums; ++j) {
+    for (std::int64_t k = 0; k < count; ++k) {
+      const T value = weight[k] * legendre[j * kSampleBlock + k];
+      for (std::int64_t v = 0; v < vectors; ++v) target[k * vectors + v] = value * product[k * vectors + v];
+    }
+    T* out = moments + j * rows * padded;
+    for (std::int64_t p = 0; p < rows; p += R) add_outer_rows<T, R>(count, padded, p, scaled, g, out);
+  }
+}
+
 template <class T>
 T add_samples(const SampledData<T>& data, std::int64_t axis, const std::int64_t* samples, std::int64_t count,
               std::int64_t sums, T* moments, T* slopes, T* work) {
-  const std::int64_t modes = data.modes, padded = round_up_to_line<T>(modes), terms = data.axes[axis].terms;
+  const std::int64_t padded = round_up_to_line<T>(data.modes);
   T* g = work;
   T* row = g + kSampleBlock * padded;
   T* legendre = row + kSampleBlock * padded;
@@ -178,27 +232,8 @@ T add_samples(const SampledData<T>& data, std::int64_t axis, const std::int64_t*
   for (std::int64_t i = 0; i < count * padded; ++i) row[i] = g[i];
   multiply_values(data.axes[axis], padded, samples, count, legendre, false, row);
   const T loss = weigh_residuals(data, samples, count, row, r);
-  for (std::int64_t k = 0; k < count; ++k) {
-    for (std::int64_t m = 0; m < padded; ++m) {
-      T pull = T(0);
-      for (std::int64_t c = 0; c < data.outputs; ++c) pull += r[k * data.outputs + c] * data.factor[c * padded + m];
-      row[k * padded + m] = pull * g[k * padded + m];
-    }
-    for (std::int64_t j = 0; j < terms; ++j) {
-      const T value = legendre[j * kSampleBlock + k];
-      for (std::int64_t m = 0; m < padded; ++m) slopes[j * padded + m] += value * row[k * padded + m];
-    }
-  }
-  for (std::int64_t j = 0; j < sums; ++j) {
-    for (std::int64_t k = 0; k < count; ++k) {
-      const T value = data.weights[samples[k]] * legendre[j * kSampleBlock + k];
-      for (std::int64_t m = 0; m < padded; ++m) row[k * padded + m] = value * g[k * padded + m];
-    }
-    T* out = moments + j * modes * padded;
-    std::int64_t p = 0;
-    for (; p + 4 <= modes; p += 4) add_outer_rows<T, 4>(count, padded, p, row, g, out);
-    for (; p < modes; ++p) add_outer_rows<T, 1>(count, padded, p, row, g, out);
-  }
+  add_slopes(data, count, data.axes[axis].terms, legendre, r, g, row, slopes);
+  add_moments(data, samples, count, sums, legendre, g, row, moments);
   return loss;
 }
 
