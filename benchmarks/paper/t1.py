@@ -2,8 +2,8 @@
 
 u_t - k laplacian(u) = P s(x, y) on [0,1]^2, k in [1,4], P in [100,200], t in (0,0.04], zero on the boundary and at t=0,
 s = sum over 4 x 4 centres of exp(-2 ((x-x_i)^2 + (y-y_i)^2) / r0^2), r0 = 0.05; scaled so that the largest value is 2.
-Data (training/t1_data.py): 40 x 40 biquadratic elements, 400 steps of Crank-Nicolson; a grid of 41 x 41 x 21 points, 10 values
-of k and 10 of P, of which each case takes a random part.
+Data (training/t1_data.py): 40 x 40 biquadratic elements, 400 steps of Crank-Nicolson; a grid of 41 x 41 x 21 points,
+10 values of k and 10 of P, of which each case takes a random part.
 
 `error`: root mean squared error at 10 unseen random pairs (k, P), all grid points; `error_training` at the samples.
 `seconds` is one fit. Models: `inntd` by its defaults (mesh, rank and smoothness from the data); `mlp` (5 layers of 50,

@@ -1,11 +1,11 @@
 """Gap: 10^5 samples of a function of five coordinates, none of them in a slab; the error counts the slab, too.
 
-The function is a sum of ten products of sines, sin(w x + p) with w in [1/2, 2] and p in [0, 2 pi] at random, weighted by
-normal random numbers, on [0,1]^5. Samples are uniform but for 0.45 < x1 < 0.55, four of the 40 elements of patch size 4.
-Alternating least squares with 14 modes; the penalty's weight comes from the data ("gap"), or is close to zero
+The function is a sum of ten products of sines, sin(w x + p) with w in [1/2, 2] and p in [0, 2 pi] at random, weighted
+by normal random numbers, on [0,1]^5. Samples are uniform but for 0.45 < x1 < 0.55, four of the 40 elements of patch
+size 4. Alternating least squares with 14 modes; the penalty's weight comes from the data ("gap"), or is close to zero
 ("gap-rough").
 
-`error`: root mean squared error at 20,000 random points of the whole cube, slab included; `error_gap` in the slab alone.
+`error`: root mean squared error at 20,000 random points of the whole cube, slab included; `error_gap` in the slab.
 """
 
 from __future__ import annotations
