@@ -1,0 +1,31 @@
+"""What scikit-learn asks of an estimator, the same for all of its versions from 1.4 on."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils.validation import check_array
+
+try:
+    from sklearn.utils.validation import validate_data
+except ImportError:  # before 1.6
+    validate_data = None
+
+_FINITE = "ensure_all_finite" if "ensure_all_finite" in inspect.signature(check_array).parameters else "force_all_finite"
+
+
+def as_numbers(X: Any) -> npt.NDArray[np.float64]:
+    """Return X as a new float64 matrix, NaN and infinity included; refuse sparse, complex, empty and other shapes."""
+    numbers: npt.NDArray[np.float64] = check_array(X, dtype=np.float64, copy=True, order="C", **{_FINITE: False})
+    return numbers
+
+
+def note_columns(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Remember the number and the names of columns, or refuse data with others than at `fit`."""
+    if validate_data is None:
+        estimator._validate_data(X, reset=reset, cast_to_ndarray=False)
+    else:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
