@@ -45,9 +45,10 @@ class Column:
 
 
 def read_columns(
-    X: Any, names: Sequence[str], categorical: Sequence[str | int], *, nan: str
+    X: Any, names: Sequence[str], categorical: Sequence[str | int], used: npt.NDArray[np.bool_], *, nan: str
 ) -> tuple[list[Column], Array, npt.NDArray[np.bool_]]:
-    """Return the columns of training data, their numbers (K, D) with categories as 0, 1, …, and which rows are whole.
+    """Return the columns of training data, their numbers (K, D) with categories as 0, 1, …, and which of the
+    rows to be `used` are whole. Ranges are those of these rows.
 
     Raises
     ------
@@ -60,7 +61,9 @@ def read_columns(
     categories = {d: _categories(names[d], values[d]) for d in chosen}
     for d in chosen:
         x[:, d] = _coded(values[d], categories[d])
-    whole = _whole_rows(x, names, nan)
+    whole = _whole_rows(x, names, nan) & used
+    if not whole.any():
+        raise ValueError(f"no row is left: each of the {len(x)} lacks a value, its target or a weight")
     columns = []
     for d, name in enumerate(names):
         known = categories.get(d)
@@ -137,8 +140,6 @@ def _numbers(X: Any, names: Sequence[str], categorical: Sequence[int]) -> Array:
 
 def _refuse_text(X: Any, names: Sequence[str], candidates: Sequence[int] | None = None) -> None:
     """Raise for the first column that holds text, with the remedy."""
-    if np.ndim(X) != 2:
-        return
     for d in range(len(names)) if candidates is None else candidates:
         for row, value in enumerate(_values(X, d)):
             if isinstance(value, str) and not _reads_as_number(value):
@@ -159,11 +160,11 @@ def _reads_as_number(text: str) -> bool:
 def _whole_rows(x: Array, names: Sequence[str], nan: str) -> npt.NDArray[np.bool_]:
     """Return which rows are finite, or raise: infinity is never dropped, it is always a mistake."""
     finite = np.isfinite(x)
-    whole: npt.NDArray[np.bool_] = finite.all(axis=1)
+    whole = np.asarray(finite.all(axis=1))
     if whole.all():
         return whole
     counts = len(x) - finite.sum(axis=0)
-    for d in np.flatnonzero(counts == len(x)):
+    for d in np.flatnonzero(counts == len(x)).tolist():
         raise ValueError(f"column {names[d]!r} is empty: all of its {len(x)} values are NaN or infinite; leave it out")
     infinite = np.isinf(x).sum(axis=0)
     if nan == "drop" and not infinite.any():
@@ -171,7 +172,7 @@ def _whole_rows(x: Array, names: Sequence[str], nan: str) -> npt.NDArray[np.bool
     told = [
         f"column {names[d]!r} has {_count(counts[d] - infinite[d], 'NaN')}{_count(infinite[d], 'infinity')}"
         f"of {len(x)} values, the first in row {int(np.flatnonzero(~finite[:, d])[0])}"
-        for d in np.flatnonzero(counts)
+        for d in np.flatnonzero(counts).tolist()
     ]
     remedy = "remove these rows" if infinite.any() else "remove these rows, or pass nan='drop'"
     raise ValueError(f"X must be finite, but contains NaN or infinity: {'; '.join(told[:5])}; {remedy}")
@@ -202,12 +203,8 @@ def _categorical_indices(categorical: Sequence[str | int], names: Sequence[str])
 
 
 def _values(X: Any, d: int) -> npt.NDArray[Any]:
-    """Return one column of a data frame, an array, or a list of rows."""
-    if hasattr(X, "iloc"):
-        return np.asarray(X.iloc[:, d])
-    if hasattr(X, "shape"):
-        return np.asarray(X[:, d])
-    return np.asarray([row[d] for row in X], dtype=object)
+    """Return one column of a data frame or an array."""
+    return np.asarray(X.iloc[:, d] if hasattr(X, "iloc") else X[:, d])
 
 
 def _is_missing(value: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 from sklearn.utils.validation import check_array
 
 try:
@@ -14,7 +15,9 @@ try:
 except ImportError:  # before 1.6
     validate_data = None
 
-_FINITE = "ensure_all_finite" if "ensure_all_finite" in inspect.signature(check_array).parameters else "force_all_finite"
+_FINITE = (
+    "ensure_all_finite" if "ensure_all_finite" in inspect.signature(check_array).parameters else "force_all_finite"
+)
 
 
 def as_numbers(X: Any) -> npt.NDArray[np.float64]:
@@ -23,9 +26,26 @@ def as_numbers(X: Any) -> npt.NDArray[np.float64]:
     return numbers
 
 
-def note_columns(estimator: Any, X: Any, *, reset: bool) -> None:
-    """Remember the number and the names of columns, or refuse data with others than at `fit`."""
+def note_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Remember the number and the names of columns, or refuse data with others than at `fit`; return X with a shape."""
+    if scipy.sparse.issparse(X):
+        raise TypeError("Sparse data was passed for X, but dense data are required: use X.toarray()")
+    if not hasattr(X, "shape"):
+        array = np.asarray(X)
+        X = np.asarray(X, dtype=object) if array.dtype.kind in "US" else array
+    if len(X.shape) != 2:
+        raise ValueError(
+            f"Expected 2D array X (rows, columns), got shape {X.shape}. Reshape your data: X.reshape(-1, 1) for one "
+            "column, X.reshape(1, -1) for one row"
+        )
     if validate_data is None:
         estimator._validate_data(X, reset=reset, cast_to_ndarray=False)
     else:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return X
+
+
+def column_names(estimator: Any) -> list[str]:
+    """Return the names of columns: those of a data frame, or "x0", "x1", …"""
+    named = getattr(estimator, "feature_names_in_", None)
+    return [f"x{d}" for d in range(estimator.n_features_in_)] if named is None else [str(name) for name in named]

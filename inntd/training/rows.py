@@ -54,7 +54,7 @@ def collect(x: Array, y: Array, weights: Array | None) -> tuple[Rows, int]:
     group, count = _groups(x)
     if count < len(x):
         w = np.ones(len(x)) if weights is None else weights
-        total = np.bincount(group, w, count)
+        total: Array = np.bincount(group, w, count).astype(np.float64)
         mean = np.stack([np.bincount(group, w * column, count) for column in y.T], axis=1) / total[:, None]
         first = np.full(count, len(x))
         np.minimum.at(first, group, np.arange(len(x)))
@@ -78,7 +78,7 @@ def hold_out(count: int, fraction: float, seed: int) -> tuple[npt.NDArray[np.int
     >>> len(train), len(held), sorted([*train, *held]) == list(range(10))
     (8, 2, True)
     """
-    held = min(max(int(round(fraction * count)), 1), count - 1) if fraction > 0 else 0
+    held = min(max(round(fraction * count), 1), count - 1) if fraction > 0 else 0
     order = np.random.default_rng(seed).permutation(count)
     return np.sort(order[held:]), np.sort(order[:held])
 
