@@ -94,6 +94,31 @@ def tucker_jet(
 def banded_cholesky_solve(band: Tensor, x: Tensor) -> None: ...
 def banded_lu_solve(band: Tensor, x: Tensor, transpose: bool = False) -> None: ...
 def banded_multiply(band: Tensor, x: Tensor, out: Tensor) -> None: ...
+def normal_equations(
+    functions: Sequence[Tensor],
+    place: Sequence[Tensor],
+    local: Sequence[Tensor],
+    y: Tensor,
+    weights: Tensor,
+    outputs: Tensor,
+    axis: int,
+    order: Tensor,
+    bounds: Tensor,
+    moments: Tensor,
+    slopes: Tensor,
+    threads: int = 1,
+) -> float: ...
+def sample_products(
+    functions: Sequence[Tensor],
+    place: Sequence[Tensor],
+    local: Sequence[Tensor],
+    y: Tensor,
+    weights: Tensor,
+    outputs: Tensor,
+    begin: int,
+    out: Tensor,
+    threads: int = 1,
+) -> None: ...
 
 class AxisSystem:
     def __init__(

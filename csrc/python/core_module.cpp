@@ -13,4 +13,5 @@ PYBIND11_MODULE(_core, module) {
   inntd::python::bind_contract(module);
   inntd::python::bind_banded(module);
   inntd::python::bind_alternating(module);
+  inntd::python::bind_normal(module);
 }

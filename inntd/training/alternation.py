@@ -7,15 +7,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import scipy.linalg
 
+from inntd._kernels import core, threads
 from inntd.axes import Axis
 from inntd.training.block_banded import BlockBanded
-from inntd.training.samples import Groups, group
+from inntd.training.samples import group
 from inntd.training.smoothness import Smoothness
 
 Array = npt.NDArray[np.float64]
 
 PROXIMAL = 1e-13  # of the largest entry of the diagonal: keeps singular systems solvable, and moves no fixed point
+PRODUCTS_AT_ONCE = 8192  # samples
 
 
 class Alternation:
@@ -64,7 +67,7 @@ class Alternation:
             unit, size = _normalised(factor, factor)
             self.factors.append(unit)
             self.amplitudes = self.amplitudes * size
-        self.rows = [_evaluated(groups, u) for groups, u in zip(self.groups, self.factors[:-1], strict=True)]
+        self.functions = [groups.functions(u) for groups, u in zip(self.groups, self.factors[:-1], strict=True)]
         self.loss = self.penalised = math.inf
 
     def sweep(self) -> None:
@@ -75,7 +78,7 @@ class Alternation:
             self.update_outputs()
 
     def update(self, d: int) -> None:
-        """Minimise the penalised loss over the factor of axis d, by a step from where it is: rounding errs relative to it."""
+        """Minimise the penalised loss over the factor of axis d, by a step from where it is."""
         old, penalty = self.factors[d] * self.amplitudes, self.penalties[d]
         matrix, gradient, loss = self.normal_equations(d)
         before = loss + self.penalty(d, old)
@@ -88,56 +91,54 @@ class Alternation:
         self._accept(d, new, before - float(np.sum(step * gradient)))
         trace = float(np.sum(signs * (penalty.differences @ answer)))
         penalty.update(new, trace, self.loss / self._degrees_of_freedom())
-        self.rows[d] = _evaluated(self.groups[d], self.factors[d])
+        self.functions[d] = self.groups[d].functions(self.factors[d])
 
     def update_outputs(self) -> None:
         """Minimise the penalised loss over the factor of the outputs."""
-        old = self.factors[-1] * self.amplitudes
-        modes = len(self.amplitudes)
-        gram, right, loss = np.zeros((modes, modes)), np.zeros((modes, self.y.shape[1])), 0.0
-        for begin in range(0, len(self.y), 4096):
-            part = slice(begin, begin + 4096)
-            g, w = self._products(None, np.arange(len(self.y))[part]), self.weights[part, None]
-            residual = self.y[part] - g @ old.T
+        d, modes = len(self.axes), len(self.amplitudes)
+        old = self.factors[d] * self.amplitudes
+        gram, gradient, loss = np.zeros((modes, modes)), np.zeros_like(old), 0.0
+        for begin in range(0, len(self.y), PRODUCTS_AT_ONCE):
+            g, w = self.products(begin), self.weights[begin : begin + PRODUCTS_AT_ONCE, None]
+            residual = self.y[begin : begin + PRODUCTS_AT_ONCE] - g @ old.T
             gram += (w * g).T @ g
-            right += g.T @ (w * residual)
+            gradient += (w * residual).T @ g
             loss += float(np.sum(w * residual**2))
-        (diagonal,) = self._penalty_diagonals(len(self.axes))
+        (diagonal,) = self._penalty_diagonals(d)
         system = gram / self.y.size + np.diag(diagonal[0])
-        gradient = right.T / self.y.size - diagonal * old
+        gradient = gradient / self.y.size - diagonal * old
         system += PROXIMAL * system.diagonal().max() * np.eye(modes)
-        step = np.linalg.solve(system, gradient.T).T
-        before = loss / self.y.size + self.penalty(len(self.axes), old)
-        self._accept(len(self.axes), old + step, before - float(np.sum(step * gradient)))
+        step = scipy.linalg.solve(system, gradient.T, assume_a="pos").T
+        before = loss / self.y.size + self.penalty(d, old)
+        self._accept(d, old + step, before - float(np.sum(step * gradient)))
 
     def normal_equations(self, d: int) -> tuple[BlockBanded, Array, float]:
         """Return the matrix of axis d, half of the negative gradient (size, M) of the loss, and the loss."""
         axis, groups, outputs = self.axes[d], self.groups[d], self.factors[-1]
-        modes, count = len(self.amplitudes), groups.products.shape[-1]
-        width = groups.rows.shape[1]
-        values = groups.functions(self.factors[d] * self.amplitudes)
-        moments = np.zeros((len(groups.first), count, modes, modes))
-        slopes = np.zeros_like(values)
-        loss = 0.0
-        for which, begin, end in groups.blocks(count * modes):
-            samples = groups.order[begin:end]
-            g, p, w = self._products(d, samples), groups.polynomials(begin, end, count), self.weights[samples, None]
-            lower = p[:, : values.shape[1]]
-            residual = self.y[samples] - (g * (lower @ values[which])) @ outputs.T
-            loss += float(np.sum(w * residual**2))
-            slopes[which] += lower.T @ (g * ((w * residual) @ outputs))
-            left = ((w * p)[:, :, None] * g[:, None, :]).reshape(end - begin, -1)
-            moments[which] += (left.T @ g).reshape(count, modes, modes)
+        modes, (count, width, terms), sums = len(self.amplitudes), groups.rows.shape, groups.products.shape[-1]
+        functions = list(self.functions)
+        functions[d] = groups.functions(self.factors[d] * self.amplitudes)
+        moments, slopes = np.empty((count, sums, modes, modes)), np.empty((count, terms, modes))
+        samples = (functions, *self._places(), self.y, self.weights, outputs)
+        loss = core.normal_equations(*samples, d, groups.order, groups.bounds, moments, slopes, threads())
         moments *= outputs.T @ outputs / self.y.size
-        slopes /= self.y.size
-        matrix = BlockBanded(axis.size, max(width, 3), modes, axis.periodic)
-        gradient = np.zeros((axis.size, modes))
-        for which, first in enumerate(groups.first.tolist()):
-            place = (first + np.arange(width)) % axis.size
-            gradient[place] += groups.rows[which] @ slopes[which]
-            blocks = groups.products[which].reshape(width**2, count) @ moments[which].reshape(count, -1)
-            matrix.add(first, blocks.reshape(width, width, modes, modes))
+        pulls = np.matmul(groups.rows, slopes / self.y.size)
+        blocks = np.matmul(groups.products.reshape(count, width**2, sums), moments.reshape(count, sums, -1))
+        matrix, gradient = BlockBanded(axis.size, max(width, 3), modes, axis.periodic), np.zeros((axis.size, modes))
+        for first, pull, block in zip(groups.first.tolist(), pulls, blocks, strict=True):
+            gradient[(first + np.arange(width)) % axis.size] += pull
+            matrix.add(first, block.reshape(width, width, modes, modes))
         return matrix, gradient, loss / self.y.size
+
+    def products(self, begin: int) -> Array:
+        """Return the products (k, M) of the modes' values along all axes, for the next samples."""
+        out = np.empty((min(PRODUCTS_AT_ONCE, len(self.y) - begin), len(self.amplitudes)))
+        samples = (self.functions, *self._places(), self.y, self.weights, self.factors[-1])
+        core.sample_products(*samples, begin, out, threads())
+        return out
+
+    def _places(self) -> tuple[list[npt.NDArray[np.int32]], list[Array]]:
+        return [groups.place for groups in self.groups], [groups.local for groups in self.groups]
 
     def penalty(self, d: int, factor: Array) -> float:
         """Return the penalties for another factor of axis d, amplitudes included."""
@@ -168,15 +169,6 @@ class Alternation:
         above = [np.tile(penalty.weight * diagonal[:, None], (1, modes)) for diagonal in penalty.diagonals()]
         return [main + above[0], *above[1:]]
 
-    def _products(self, d: int | None, samples: npt.NDArray[np.int64]) -> Array:
-        """Return the products (k, M) of the modes' values along all axes but d."""
-        found: Array | None = None
-        for e, (groups, rows) in enumerate(zip(self.groups, self.rows, strict=True)):
-            if e != d:
-                values = rows[samples if groups.place is None else groups.place[samples]]
-                found = values if found is None else np.multiply(found, values, out=found)
-        return np.ones((len(samples), len(self.amplitudes))) if found is None else found
-
     def _degrees_of_freedom(self) -> float:
         parameters = sum(factor.size for factor in self.factors)
         return max(self.y.size - parameters, 0.1 * self.y.size)
@@ -186,17 +178,6 @@ def _normalised(factor: Array, otherwise: Array) -> tuple[Array, Array]:
     """Return columns of mean square one, and the roots of the mean squares; for zero columns other ones."""
     size = np.sqrt(np.mean(factor**2, axis=0))
     return np.where(size > 0, factor / np.where(size > 0, size, 1), otherwise), size
-
-
-def _evaluated(groups: Groups, factor: Array) -> Array:
-    """Return the modes' values along one axis: at its values (groups, M), or at all samples (K, M)."""
-    functions = groups.functions(factor)
-    if groups.place is not None:
-        return np.ascontiguousarray(functions[:, 0])
-    rows = np.empty((len(groups.order), factor.shape[1]))
-    for which, begin, end in groups.blocks(functions.shape[1]):
-        rows[groups.order[begin:end]] = groups.polynomials(begin, end, functions.shape[1]) @ functions[which]
-    return rows
 
 
 def _product(diagonals: Sequence[Array], x: Array, periodic: bool) -> Array:

@@ -9,7 +9,6 @@ the basis, and one sum is enough.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +21,6 @@ from inntd.axes import Axis
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
-NUMBERS_AT_ONCE = 1 << 18  # in the largest array of a block of samples: it stays in the cache
-
 
 @dataclass(frozen=True)
 class Groups:
@@ -31,50 +28,35 @@ class Groups:
 
     Attributes
     ----------
+    place : array (K,) of int32
+        The group of each sample.
     order : array (K,)
         The samples, sorted by group.
     bounds : array (groups + 1,)
         Where each group begins in `order`.
     first : array (groups,)
         Of each group, the first basis function that does not vanish.
-    local : array (K,) or None
-        Local coordinates in [-1, 1] of the sorted samples; None where the groups are values.
+    local : array (K,), or (0,) where the groups are values
+        Local coordinates of the samples, in [-1, 1].
     rows : array (groups, width, p)
-        The basis functions by their coefficients of the first p Legendre polynomials.
+        The basis functions by their coefficients of the first p Legendre polynomials; p = 1 for values.
     products : array (groups, width, width, J)
         The products of two basis functions, likewise.
-    place : array (K,) or None
-        The group of each sample where the groups are values.
     """
 
+    place: npt.NDArray[np.int32]
     order: Index
     bounds: Index
     first: Index
-    local: Array | None
+    local: Array
     rows: Array
     products: Array
-    place: Index | None
-
-    def blocks(self, numbers: int) -> Iterator[tuple[int, int, int]]:
-        """Yield (group, begin, end) for blocks of sorted samples with so many numbers each."""
-        most = max(1, NUMBERS_AT_ONCE // numbers)
-        for group, (low, high) in enumerate(zip(self.bounds[:-1].tolist(), self.bounds[1:].tolist(), strict=True)):
-            for begin in range(low, high, most):
-                yield group, begin, min(begin + most, high)
-
-    def polynomials(self, begin: int, end: int, count: int) -> Array:
-        """Return the first `count` Legendre polynomials (end - begin, count) at sorted samples."""
-        if self.local is None:
-            return np.ones((end - begin, 1))
-        polynomials: Array = legendre.legvander(self.local[begin:end], count - 1).astype(np.float64, copy=False)
-        return polynomials
 
     def functions(self, factor: Array) -> Array:
         """Return the modes of a factor (size, M) in each group by their polynomial coefficients (groups, p, M)."""
         width = self.rows.shape[1]
         values = factor[(self.first[:, None] + np.arange(width)) % len(factor)]  # (groups, width, M)
-        found: Array = np.einsum("gap,gam->gpm", self.rows, values)
-        return found
+        return np.ascontiguousarray(np.matmul(self.rows.transpose(0, 2, 1), values))
 
 
 def group(axis: Axis, x: Array) -> Groups:
@@ -89,23 +71,24 @@ def group(axis: Axis, x: Array) -> Groups:
 
 def _by_value(axis: Axis, levels: Array, place: Index) -> Groups:
     index, values = axis.tabulate(levels)
-    order = np.argsort(place, kind="stable").astype(np.int64)
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(place, minlength=len(levels)))]).astype(np.int64)
-    products = values[:, :, None] * values[:, None, :]
-    return Groups(order, bounds, index[:, 0].copy(), None, values[:, :, None], products[..., None], place)
+    products = values[:, :, None, None] * values[:, None, :, None]
+    return Groups(*_sorted(place, len(levels)), index[:, 0].copy(), np.zeros(0), values[:, :, None], products)
 
 
 def _by_element(axis: Axis, x: Array) -> Groups:
     table = axis.table
     piece = np.empty(len(x), dtype=np.int64)
     core.tabulate(table, x, piece, np.empty((len(x), table.width)), 0)
-    order = np.argsort(piece, kind="stable").astype(np.int64)
-    bounds = np.concatenate([[0], np.cumsum(np.bincount(piece, minlength=table.pieces))]).astype(np.int64)
     low, high = table.breaks[:-1], table.breaks[1:]
-    which = piece[order]
-    local = (2 * x[order] - low[which] - high[which]) / (high - low)[which]
-    rows, products = _expansions(axis, low, high)
-    return Groups(order, bounds, table.first.astype(np.int64), np.clip(local, -1, 1), rows, products, None)
+    local = np.clip((2 * x - low[piece] - high[piece]) / (high - low)[piece], -1, 1)
+    return Groups(*_sorted(piece, table.pieces), table.first, local, *_expansions(axis, low, high))
+
+
+def _sorted(place: Index, count: int) -> tuple[npt.NDArray[np.int32], Index, Index]:
+    """Return the groups of all samples, the samples sorted by group, and where each group begins."""
+    short = place.astype(np.int32)
+    order = np.argsort(short, kind="stable").astype(np.int64, copy=False)
+    return short, order, np.concatenate([[0], np.cumsum(np.bincount(place, minlength=count))]).astype(np.int64)
 
 
 def _expansions(axis: Axis, low: Array, high: Array) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@
 #include "inntd/basis.hpp"
 #include "inntd/contract.hpp"
 #include "inntd/dense.hpp"
+#include "inntd/normal.hpp"
 
 namespace inntd {
 
@@ -21,6 +22,7 @@ struct Kernels {
   ContractKernels<T> contract;
   BandedKernels<T> banded;
   DenseKernels<T> dense;
+  NormalKernels<T> normal;
 };
 
 struct KernelTable {
