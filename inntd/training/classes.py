@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from inntd.axes import Axis
 from inntd.training.axes import fit_axes
 from inntd.training.columns import Column
 from inntd.training.constants import train_active
+from inntd.training.mesh import distinct_levels
 from inntd.training.options import Options
 from inntd.training.outcome import FitResult
 from inntd.training.rows import Rows, hold_out
@@ -30,8 +29,8 @@ def train_classes(rows: Rows, columns: Sequence[Column], names: Sequence[str], o
 
 
 def _train_classes(rows: Rows, columns: Sequence[Column], names: Sequence[str], options: Options) -> FitResult:
-    elements = [given or MOST_ELEMENTS for given in options.elements]
-    elements = [min(n, max(1, len(np.unique(values)) - 1)) for n, values in zip(elements, rows.x.T, strict=True)]
+    levels = [len(distinct_levels(values)) for values in rows.x.T]
+    elements = [given or min(MOST_ELEMENTS, count - 1) for given, count in zip(options.elements, levels, strict=True)]
     axes = fit_axes(rows.x, columns, names, elements, [given or 1 for given in options.s], options.nodes)
     fraction = HELD_OUT if options.validation_fraction is None else options.validation_fraction
     if len(rows) < FEW_ROWS and options.validation_fraction is None:

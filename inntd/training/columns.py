@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,25 +94,6 @@ def apply_columns(X: Any, columns: Sequence[Column], *, nan: str) -> Array:
             )
     _whole_rows(x, names, nan)
     return x
-
-
-def axis_names(columns: Sequence[str], taken: Sequence[str] = ("output",)) -> list[str]:
-    """Return an identifier for each column: the name itself where it is one.
-
-    Examples
-    --------
-    >>> axis_names(["flow rate (m3/h)", "T", "2nd", "T "])
-    ['flow_rate_m3_h', 'T', 'x_2nd', 'T_']
-    """
-    names: list[str] = []
-    for column in columns:
-        stem = column if column.isidentifier() else re.sub(r"\W+", "_", column).rstrip("_") or "x"
-        if not stem.isidentifier():
-            stem = f"x_{stem}"
-        while stem in names or stem in taken:
-            stem += "_"
-        names.append(stem)
-    return names
 
 
 # ---- numbers -----------------------------------------------------------------------------------------------------

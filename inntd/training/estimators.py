@@ -15,9 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from inntd.training import estimator_files, settings
 from inntd.training.classes import train_classes
-from inntd.training.columns import apply_columns, axis_names, read_columns
+from inntd.training.columns import apply_columns, read_columns
 from inntd.training.conventions import column_names, note_columns
 from inntd.training.extrapolation import evaluate, refuse_outside
+from inntd.training.mesh import axis_names
 from inntd.training.options import Trainer
 from inntd.training.outcome import FitResult
 from inntd.training.progress import Progress
@@ -76,7 +77,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries n
         rows, repeated = collect(x[used], y[used], None if weights is None else weights[used])
         with Progress(self.verbose) as progress:
             options = settings.options(self, names, progress)
-            result = trainer(rows, columns, axis_names(names), options)
+            result = trainer(rows, columns, axis_names(["output", *names])[1:], options)
         self._columns = columns
         self._keep(result)
         self.report_ |= {
