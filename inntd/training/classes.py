@@ -38,12 +38,18 @@ def _train_classes(rows: Rows, columns: Sequence[Column], names: Sequence[str], 
     kept, held = hold_out(len(rows), fraction, options.seed)
     held_rows = rows.take(held) if len(held) else None
     result = _fit_classes(axes, rows.take(kept), options, options.smoothness, held_rows)
+    choices = result.choices
     if held_rows is not None and result.status == "converged":  # the strength is chosen: now with all rows
-        chosen = result.choices["strength"]
-        final = _fit_classes(axes, rows, options, chosen, None)
+        final = _fit_classes(axes, rows, options, choices["strength"], None)
         result = replace(final, history=result.history + final.history, seconds=result.seconds + final.seconds)
-    why = "the likelihood of classes, by L-BFGS"
-    return replace(result, choices={"optimizer": "lbfgs", "why": why, **result.choices})
+        choices = {**choices, "training_error": final.choices["training_error"]}
+    told = {
+        "optimizer": "lbfgs",
+        "why": "the likelihood of classes is no sum of squares",
+        "axes": [repr(axis) for axis in axes],
+        "validation": f"{len(held):,} rows held out" if len(held) else None,
+    }
+    return replace(result, choices={**told, **choices})
 
 
 def _fit_classes(

@@ -15,6 +15,8 @@ from inntd.training.options import Options, Trainer
 from inntd.training.outcome import FitResult
 from inntd.training.rows import Rows
 
+NO_ERRORS = {"training_error": 0.0, "validation_error": None, "validation": None}
+
 
 def train_active(
     trainer: Trainer, rows: Rows, columns: Sequence[Column], names: Sequence[str], options: Options
@@ -41,7 +43,8 @@ def fit_mean(rows: Rows, columns: Sequence[Column], names: Sequence[str], reason
     seconds = time.perf_counter() - begin
     history = [{"step": 0, "loss": rows.mean_square(rows.y - mean), "seconds": seconds}]
     message = f"{reason}: the model is the mean"
-    return FitResult(model, "converged", message, history, seconds, {"optimizer": "none", "why": message})
+    choices = {"optimizer": "none", "why": message, "rank": 1, **NO_ERRORS}
+    return FitResult(model, "converged", message, history, seconds, choices)
 
 
 def plain_axis(column: Column, name: str) -> Axis:

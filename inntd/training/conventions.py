@@ -10,6 +10,8 @@ import numpy.typing as npt
 import scipy.sparse
 from sklearn.utils.validation import check_array
 
+from inntd.training.tables import NamedColumns
+
 try:
     from sklearn.utils.validation import validate_data
 except ImportError:  # before 1.6
@@ -28,6 +30,8 @@ def as_numbers(X: Any) -> npt.NDArray[np.float64]:
 
 def note_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Remember the number and the names of columns, or refuse data with others than at `fit`; return X with a shape."""
+    if isinstance(X, NamedColumns):
+        return _note_names(estimator, X, reset)
     if scipy.sparse.issparse(X):
         raise TypeError("Sparse data was passed for X, but dense data are required: use X.toarray()")
     if not hasattr(X, "shape"):
@@ -43,6 +47,25 @@ def note_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
     else:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     return X
+
+
+def _note_names(estimator: Any, X: NamedColumns, reset: bool) -> npt.NDArray[Any]:
+    if reset:
+        estimator.n_features_in_ = len(X.names)
+        estimator.feature_names_in_ = np.array(X.names, dtype=object)
+    elif list(estimator.feature_names_in_) != X.names:
+        raise ValueError(f"X must have the columns {', '.join(estimator.feature_names_in_)}, got {', '.join(X.names)}")
+    return X.values
+
+
+def target_names(y: Any) -> list[str] | None:
+    """Return the names of the targets of a series, a data frame, or columns of a table; None of an array."""
+    if isinstance(y, NamedColumns):
+        return y.names
+    names = getattr(y, "columns", None)
+    if names is None and getattr(y, "name", None) is not None and hasattr(y, "to_numpy"):
+        names = [y.name]
+    return None if names is None else [str(name) for name in names]
 
 
 def column_names(estimator: Any) -> list[str]:

@@ -23,7 +23,7 @@ def describe(estimator: Any) -> dict[str, Any]:
     """Return everything about a fitted estimator but its field, in types that JSON carries."""
     described = {
         "class": type(estimator).__name__,
-        "parameters": {name: _plain(value) for name, value in estimator.get_params().items()},
+        "parameters": {name: plain(value) for name, value in estimator.get_params().items()},
         "columns": [
             {
                 "name": column.name,
@@ -34,7 +34,8 @@ def describe(estimator: Any) -> dict[str, Any]:
             for column in estimator._columns
         ],
         "named": hasattr(estimator, "feature_names_in_"),
-        "report": _plain(estimator.report_),
+        "targets": estimator._targets,
+        "report": plain(estimator.report_),
     }
     if hasattr(estimator, "classes_"):
         return described | {"classes": estimator.classes_.tolist(), "dtype": _dtype(estimator.classes_)}
@@ -56,10 +57,13 @@ def load(cls: type[Any], path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"{path} is no readable {cls.__name__}: {reason}") from None
 
 
-def is_estimator(path: str | os.PathLike[str]) -> str | None:
-    """Return the name of the estimator's class in a file, or None where it holds a field alone."""
+def estimator_class(path: str | os.PathLike[str]) -> Any:
+    """Return the class of the estimator in a file, or None where it holds a field alone."""
+    from inntd.training.estimators import INNClassifier, INNRegressor
+
     described = load_model(path).metadata.get(ENTRY)
-    return described.get("class") if isinstance(described, dict) else None
+    name = described.get("class") if isinstance(described, dict) else None
+    return {"INNClassifier": INNClassifier, "INNRegressor": INNRegressor}.get(str(name))
 
 
 def _restored(estimator: Any, model: Any, described: Mapping[str, Any]) -> Any:
@@ -76,6 +80,7 @@ def _restored(estimator: Any, model: Any, described: Mapping[str, Any]) -> Any:
         estimator.classes_ = np.array(described["classes"], dtype=described["dtype"])
     else:
         estimator._y_shape = tuple(int(size) for size in described["target_shape"])
+    estimator._targets = None if described["targets"] is None else [str(name) for name in described["targets"]]
     estimator.model_, estimator.report_, estimator.history_ = model, described["report"], []
     return estimator
 
@@ -94,14 +99,14 @@ def _dtype(array: Any) -> str:
     return "object" if array.dtype.kind in "OUS" else array.dtype.name
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a parameter, or part of a report, in types that JSON carries; a generator of random numbers is no such."""
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     return value if value is None or isinstance(value, str | int | float | bool) else None

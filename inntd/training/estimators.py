@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from inntd.training import estimator_files, settings
 from inntd.training.classes import train_classes
 from inntd.training.columns import apply_columns, read_columns
-from inntd.training.conventions import column_names, note_columns
+from inntd.training.conventions import column_names, note_columns, target_names
 from inntd.training.extrapolation import evaluate, refuse_outside
 from inntd.training.mesh import axis_names
 from inntd.training.options import Trainer
@@ -104,6 +104,28 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries n
         if self.extrapolate == "raise":
             refuse_outside(x, self._columns)
         return evaluate(self.model_, x, outputs, self.extrapolate)
+
+    def column_names(self) -> list[str]:
+        """Return the names of the columns that `predict` wants, "x0", "x1", … where they had none."""
+        check_is_fitted(self)
+        return [column.name for column in self._columns]
+
+    def text_columns(self) -> list[str]:
+        """Return the names of the columns whose categories are text."""
+        check_is_fitted(self)
+        return [
+            column.name
+            for column in self._columns
+            if column.categories is not None and any(isinstance(value, str) for value in column.categories)
+        ]
+
+    def target_names(self) -> list[str]:
+        """Return the names of the targets, "y", or "y0", "y1", … where they had none."""
+        check_is_fitted(self)
+        if self._targets is not None:
+            return list(self._targets)
+        shape = getattr(self, "_y_shape", ())
+        return [f"y{c}" for c in range(shape[0])] if shape and shape[0] > 1 else ["y"]
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the fitted estimator to a file that `load` reads: numbers and text only, nothing to execute.
@@ -205,6 +227,7 @@ class INNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
             When the data or the parameters are not usable; the message names the column.
         """
         X = note_columns(self, X, reset=True)
+        self._targets = target_names(y)
         targets = numeric_targets(X, y)
         present = present_targets(targets, nan=self.nan)
         self._y_shape = targets.shape[1:]
@@ -255,6 +278,7 @@ class INNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> INNClassifier:
         """Train on samples of classes: X (K, D), labels y (K,), weights (K,); see `INNRegressor.fit`."""
         X = note_columns(self, X, reset=True)
+        self._targets = target_names(y)
         labels = class_labels(X, y)
         check_classification_targets(labels)
         weights = check_weights(sample_weight, len(labels))

@@ -20,6 +20,7 @@ from inntd.training.extrapolation import evaluate
 from inntd.training.options import Options
 from inntd.training.outcome import FitResult
 from inntd.training.rows import Rows, hold_out
+from inntd.training.scaling import Scaling
 
 RANKS = (2, 4, 8, 16, 32, 64)
 HELD_OUT = 0.1  # of the rows, unless said otherwise
@@ -46,61 +47,66 @@ def _train(rows: Rows, columns: Sequence[Column], names: Sequence[str], options:
     optimizer, why = choose(rows, options)
     axes = fit_axes(rows.x, columns, names, options.elements, options.s, options.nodes)
     fraction = HELD_OUT if options.validation_fraction is None else options.validation_fraction
-    kept, held = hold_out(len(rows), fraction, options.seed) if len(rows) > 1 else (np.arange(len(rows)), np.arange(0))
-    result = _fit_ranks(axes, rows.take(kept), rows.take(held), options)
+    kept, held = hold_out(len(rows), fraction, options.seed)
+    scaling = Scaling.of(rows)
+    result = _fit_ranks(axes, scaling.apply(rows.take(kept)), scaling.apply(rows.take(held)), options)
+    assert isinstance(result.model, CPModel)
     choices = {"optimizer": optimizer, "why": why, "axes": [repr(axis) for axis in axes], **result.choices}
-    return replace(result, choices=choices)
+    return replace(result, model=scaling.undo(result.model), choices=choices)
 
 
 def _fit_ranks(axes: Sequence[Axis], rows: Rows, held: Rows, options: Options) -> FitResult:
-    """Return the fit with the rank asked for, or double the rank while that helps on the rows held out."""
-    begin, most = time.perf_counter(), len(rows)
-    if options.rank is not None and options.rank > most:
-        warnings.warn(
-            f"rank={options.rank} asks for more modes than the {most} different rows can tell apart: {most} are used",
-            DataWarning,
-            stacklevel=2,
-        )
-    ranks = [rank for rank in RANKS if rank <= most] or [1]
-    if options.rank is not None:
-        ranks = [min(options.rank, most)]
+    """Return the fit with the rank asked for, or with the best of rising ranks, by the rows held out if there are."""
+    begin = time.perf_counter()
     best: FitResult | None = None
-    best_error = np.inf
+    errors: dict[str, Any] = {}
+    least = np.inf
     history: list[dict[str, Any]] = []
-    for rank in ranks:
-        found = _fit(axes, rows, rank, options, best)
+    for rank in _ranks(options.rank, len(rows)):
+        found = _fit(axes, rows, rank, options)
         history += [{**entry, "rank": rank, "step": len(history) + i} for i, entry in enumerate(found.history, 1)]
-        error = _error(found.model, held if len(held) else rows)
-        better = error < WORTH * best_error
-        if error < best_error or best is None:
-            best, best_error = found, error
-        if (
-            not better
-            or found.status in ("interrupted", "diverged")
-            or time.perf_counter() - begin > options.max_seconds
-        ):
+        training, validation = _error(found.model, rows), _error(found.model, held) if len(held) else None
+        error = training if validation is None else validation
+        better = error < WORTH * least
+        if best is None or error < least:
+            best, least = found, error
+            errors = {"rank": rank, "training_error": training, "validation_error": validation}
+        late = time.perf_counter() - begin > options.max_seconds
+        if not better or late or found.status in ("interrupted", "diverged"):
             break
     assert best is not None
-    choices = {**best.choices, "rank": best.model.rank if isinstance(best.model, CPModel) else None}
+    by = f"{len(held):,} rows held out" if len(held) else None
+    choices = {**best.choices, **errors, "validation": by}
     return replace(best, history=history, seconds=time.perf_counter() - begin, choices=choices)
 
 
-def _fit(axes: Sequence[Axis], rows: Rows, rank: int, options: Options, before: FitResult | None) -> FitResult:
-    y = rows.y if rows.y.shape[1] > 1 else rows.y[:, 0]
-    smoothness: float | str = "auto" if options.smoothness is None else options.smoothness
+def _ranks(asked: int | None, most: int) -> list[int]:
+    if asked is None:
+        return [rank for rank in RANKS if rank <= most] or [1]
+    if asked > most:
+        warnings.warn(
+            f"rank={asked} asks for more modes than the {most} different rows can tell apart: {most} are used",
+            DataWarning,
+            stacklevel=2,
+        )
+    return [min(asked, most)]
+
+
+def _fit(axes: Sequence[Axis], rows: Rows, rank: int, options: Options) -> FitResult:
     return fit_als(
         axes,
         rows.x,
-        y,
+        rows.y if rows.y.shape[1] > 1 else rows.y[:, 0],
         rank=rank,
         weights=rows.weights,
-        smoothness=smoothness,
+        smoothness="auto" if options.smoothness is None else options.smoothness,
         seed=options.seed,
         callback=options.callback,
     )
 
 
 def _error(model: Field, rows: Rows) -> float:
+    """Return the root mean square error: of scaled targets, relative to their standard deviation."""
     outputs = rows.y.shape[1] if rows.y.shape[1] > 1 else None
     values = evaluate(model, rows.x, outputs, "clamp").reshape(rows.y.shape)
     return float(np.sqrt(rows.mean_square(values - rows.y)))

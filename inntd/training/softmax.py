@@ -117,8 +117,14 @@ def fit_softmax(
         best = best if np.isfinite(best_loss) else keeper.latest
         status, message = "interrupted", f"interrupted after {len(history)} iterations: the model is the best so far"
     model_axes = [*axes, Axis.discrete("output", y.shape[1])]
+    choices = {
+        "rank": rank,
+        "strength": chosen,
+        "training_error": problem.loss(best),
+        "validation_error": None if check is None else check.loss(best),
+    }
     model = CPModel.from_factors(model_axes, problem.factors(best))
-    return FitResult(model, status, message, history, time.perf_counter() - begin, {"rank": rank, "strength": chosen})
+    return FitResult(model, status, message, history, time.perf_counter() - begin, choices)
 
 
 class Likelihood:

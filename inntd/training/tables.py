@@ -20,6 +20,29 @@ BLOCK = 4 << 20  # bytes of text that the CSV reader takes at once
 
 
 @dataclass(frozen=True)
+class NamedColumns:
+    """Columns side by side with their names: what the estimators take in place of a data frame."""
+
+    values: npt.NDArray[Any]
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> NamedColumns:
+        """Return some of the rows."""
+        return NamedColumns(self.values[rows], self.names)
+
+    def numbers(self) -> npt.NDArray[np.float64]:
+        """Return the columns as float64, or raise for the first that holds text."""
+        for name, column in zip(self.names, self.values.T, strict=True):
+            text = next((value for value in column if isinstance(value, str)), None) if column.dtype == object else None
+            if text is not None:
+                raise ValueError(f"column {name!r} must hold numbers, got {text!r}")
+        return self.values.astype(np.float64)
+
+
+@dataclass(frozen=True)
 class Table:
     """Columns of equal length with names: float64, or objects (text, None where it is missing)."""
 
@@ -34,7 +57,7 @@ class Table:
         """The names of the columns, in the file's order."""
         return list(self.columns)
 
-    def matrix(self, names: Sequence[str]) -> npt.NDArray[Any]:
+    def select(self, names: Sequence[str]) -> NamedColumns:
         """Return columns side by side: float64, or objects if one of them holds text.
 
         Raises
@@ -53,7 +76,7 @@ class Table:
         matrix = np.empty((len(self), len(columns)), dtype=kind)
         for d, column in enumerate(columns):
             matrix[:, d] = column
-        return matrix
+        return NamedColumns(matrix, list(names))
 
 
 def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Table:

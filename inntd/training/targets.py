@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from inntd.training.tables import NamedColumns
+
 Array = npt.NDArray[np.float64]
 
 
 def numeric_targets(X: Any, y: Any) -> Array:
     """Return targets (K,) or (K, C) as float64, NaN included."""
     _refuse_none(y)
-    values = np.asarray(y)
+    values = y.values if isinstance(y, NamedColumns) else np.asarray(y)
     if values.dtype.kind == "c":
         raise ValueError("Complex data not supported: y must hold real numbers")
     try:
@@ -50,7 +52,8 @@ def present_targets(y: Array, *, nan: str) -> npt.NDArray[np.bool_]:
 def class_labels(X: Any, y: Any) -> npt.NDArray[Any]:
     """Return labels (K,)."""
     _refuse_none(y)
-    labels: npt.NDArray[Any] = column_or_1d(y, warn=True)
+    given = y.values[:, 0] if isinstance(y, NamedColumns) else y
+    labels: npt.NDArray[Any] = column_or_1d(given, warn=True)
     check_consistent_length(X, labels)
     missing = [i for i, label in enumerate(labels) if label is None or label != label]
     if missing:
