@@ -163,3 +163,48 @@ class Alternating:
     def sweep(self, begin: int = 0) -> SweepReport: ...
     def norm(self) -> float: ...
     def factor(self, axis: int) -> npt.NDArray[np.float64]: ...
+
+def cp_gradients(
+    tables: Sequence[BasisTable],
+    factors: Sequence[Tensor],
+    points: Tensor,
+    slopes: Tensor,
+    gradients: Sequence[Tensor],
+    point_gradients: Tensor | None,
+    threads: int = 1,
+) -> None: ...
+def cp_jet_gradients(
+    tables: Sequence[BasisTable],
+    factors: Sequence[Tensor],
+    points: Tensor,
+    by_value: Tensor,
+    by_gradient: Tensor,
+    by_second: Tensor,
+    gradients: Sequence[Tensor],
+    threads: int = 1,
+) -> None: ...
+
+class CpFit64:
+    def __init__(self, tables: Sequence[BasisTable], modes: int, outputs: int = 0) -> None: ...
+    def put(self, what: str, d: int, factor: Tensor) -> None: ...
+    def take(self, what: str, d: int, factor: Tensor) -> None: ...
+    def set_data(self, points: Tensor, values: Tensor, weights: Tensor | None, chosen: Tensor, block: int) -> None: ...
+    def run(
+        self,
+        order: Tensor,
+        blocks_per_step: int,
+        rates: Tensor,
+        done: int,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        decay: float = 0.0,
+        threads: int = 1,
+    ) -> float: ...
+    def gradient(self, threads: int = 1) -> float: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def block(self) -> int: ...
+
+class CpFit32(CpFit64): ...

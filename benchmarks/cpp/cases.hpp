@@ -8,5 +8,6 @@ void register_evaluate();
 void register_banded();
 void register_alternating();
 void register_tucker();
+void register_training();
 
 }  // namespace inntd::bench

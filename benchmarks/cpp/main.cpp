@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   bench::register_banded();
   bench::register_alternating();
   bench::register_tucker();
+  bench::register_training();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return bench::all_answers_right() ? 0 : 1;

@@ -11,6 +11,7 @@ void bind_basis(py::module_& module);
 void bind_contract(py::module_& module);
 void bind_banded(py::module_& module);
 void bind_alternating(py::module_& module);
+void bind_training(py::module_& module);
 void bind_normal(py::module_& module);
 
 }  // namespace inntd::python

@@ -4,7 +4,7 @@
 #include "inntd/kernels.hpp"
 
 PYBIND11_MODULE(_core, module) {
-  module.doc() = "Compiled core of inntd: bases, contractions, banded solvers and the alternating solver.";
+  module.doc() = "Compiled core of inntd: bases, contractions, banded solvers, the alternating solver and training.";
   module.attr("__version__") = INNTD_VERSION;
   module.def("available_isas", &inntd::available_isas, "Instruction sets that this processor can run, best last.");
   module.def("isa", [] { return inntd::kernels().name; }, "Instruction set in use.");
@@ -13,5 +13,6 @@ PYBIND11_MODULE(_core, module) {
   inntd::python::bind_contract(module);
   inntd::python::bind_banded(module);
   inntd::python::bind_alternating(module);
+  inntd::python::bind_training(module);
   inntd::python::bind_normal(module);
 }

@@ -10,10 +10,11 @@ import torch
 
 from inntd import _checks
 from inntd.axes import Axis
-from inntd.models import functional
+from inntd.models import functional, fused
 from inntd.models.conversions import tucker_of_cp
 from inntd.models.cp_form import CPForm
 from inntd.models.factors import check_axes, check_factors, check_ranks, common_dtype, random_factors
+from inntd.models.points import Extrapolate
 from inntd.models.rounding import round_factors
 from inntd.models.separated import SeparatedModel, check_rounding
 
@@ -86,6 +87,7 @@ class CPModel(SeparatedModel):
         if factors is None:
             factors = random_factors(axes, rank, seed)
         super().__init__(axes, check_factors(axes, factors, [rank] * len(axes)), dtype)
+        self._handle = fused.AxesHandle(axes)
 
     @classmethod
     def from_factors(cls, axes: Sequence[Axis], factors: Sequence[Any], *, dtype: torch.dtype | None = None) -> CPModel:
@@ -223,6 +225,12 @@ class CPModel(SeparatedModel):
     @classmethod
     def _from_form(cls, form: CPForm, dtype: torch.dtype) -> CPModel:
         return cls.from_factors(form.axes, form.factors, dtype=dtype)
+
+    def forward(self, points: Any, *, extrapolate: Extrapolate = "raise") -> torch.Tensor:
+        """Return the values (K,) at points (K, D); see `SeparatedModel.forward`."""
+        if torch.compiler.is_compiling() and isinstance(points, torch.Tensor) and extrapolate == "raise":
+            return fused.traced_values(self._handle, list(self.factors), points)
+        return super().forward(points, extrapolate=extrapolate)
 
     def _values(self, points: torch.Tensor) -> torch.Tensor:
         return functional.values(self.axes, list(self.factors), points)

@@ -1,7 +1,8 @@
 r"""Evaluation of CP models as functions of tensors, differentiable any number of times.
 
-The contract with the compiled core: points are inside the mesh, factors have shape (axis.size, M). Without derivatives
-to follow, the core's fused kernels compute values and jets; with them, the functions here are compositions of
+The contract with the compiled core: points are inside the mesh, factors have shape (axis.size, M). On the CPU the core
+computes values, jets and their first derivatives (`inntd.models.fused`). For derivatives of derivatives, under
+torch.func's transformations and on other devices the functions here are compositions of
 
 * `basis_rows`, an autograd function of its own: the basis functions of derivative order r at points, whose derivative
   is the same function of order r + 1;
@@ -22,6 +23,7 @@ import torch
 
 from inntd import _kernels
 from inntd.axes import Axis
+from inntd.models import fused
 from inntd.models.points import check_coordinates, is_transformed
 
 Tensor = torch.Tensor
@@ -139,26 +141,35 @@ def watched(tensors: Sequence[Tensor]) -> bool:
     return any(is_transformed(tensor) for tensor in tensors)
 
 
+def differentiable_by_core(tensors: Sequence[Tensor]) -> bool:
+    """Return whether the compiled backward passes serve: on the CPU, outside of torch.func's transformations."""
+    return all(tensor.device.type == "cpu" and not is_transformed(tensor) for tensor in tensors)
+
+
 def values(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tensor) -> Tensor:
     """Return the values (K,) at points (K, D).
 
     Derivatives follow with respect to factors and points, any number of times.
     """
     if watched([points, *factors]):
-        return _composed_values(axes, factors, points)
+        if differentiable_by_core([points, *factors]):
+            return fused.values(axes, factors, points)
+        return composed_values(axes, factors, points)
     if points.device.type == "cpu":
-        return _compiled_values(axes, factors, points)
-    parts = [_composed_values(axes, factors, part) for part in torch.split(points, POINTS_AT_ONCE)]
+        return fused.plain_values(axes, factors, points)
+    parts = [composed_values(axes, factors, part) for part in torch.split(points, POINTS_AT_ONCE)]
     return torch.cat(parts)
 
 
 def jet(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return values (K,), gradients (K, D) and diagonal second derivatives (K, D) at points (K, D)."""
     if watched([points, *factors]):
-        return _composed_jet(axes, factors, points)
+        if differentiable_by_core([points, *factors]):
+            return fused.jet(axes, factors, points)
+        return composed_jet(axes, factors, points)
     if points.device.type == "cpu":
-        return _compiled_jet(axes, factors, points)
-    parts = [_composed_jet(axes, factors, part) for part in torch.split(points, POINTS_AT_ONCE)]
+        return fused.plain_jet(axes, factors, points)
+    parts = [composed_jet(axes, factors, part) for part in torch.split(points, POINTS_AT_ONCE)]
     u, gradient, second = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
     return u, gradient, second
 
@@ -218,14 +229,16 @@ def _khatri_rao(rows: Sequence[Tensor], like: Tensor) -> Tensor:
     return product
 
 
-def _composed_values(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tensor) -> Tensor:
+def composed_values(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tensor) -> Tensor:
+    """Return the values (K,) as a composition of torch's operations: the oracle of the compiled kernels."""
     product = contract(axes[0], factors[0], points[:, 0])
     for d in range(1, len(axes)):
         product = product * contract(axes[d], factors[d], points[:, d])
     return product.sum(-1)
 
 
-def _composed_jet(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def composed_jet(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the jet as a composition of torch's operations."""
     functions = [
         [contract(axis, factor, points[:, d], order) for order in (0, 1, 2)]
         for d, (axis, factor) in enumerate(zip(axes, factors, strict=True))
@@ -241,18 +254,3 @@ def _composed_jet(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tenso
         second.append((others * f[2]).sum(-1))
         before = before * f[0]
     return before.sum(-1), torch.stack(gradient, -1), torch.stack(second, -1)
-
-
-def _compiled_values(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tensor) -> Tensor:
-    out = points.new_empty(points.shape[0])
-    tables, arrays = [axis.table for axis in axes], [factor.detach().contiguous() for factor in factors]
-    _kernels.core.cp_values(tables, arrays, points.detach().contiguous(), out, _kernels.threads())
-    return out
-
-
-def _compiled_jet(axes: Sequence[Axis], factors: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    points = points.detach().contiguous()
-    u, gradient, second = points.new_empty(points.shape[0]), torch.empty_like(points), torch.empty_like(points)
-    tables, arrays = [axis.table for axis in axes], [factor.detach().contiguous() for factor in factors]
-    _kernels.core.cp_jet(tables, arrays, points, u, gradient, second, _kernels.threads())
-    return u, gradient, second

@@ -13,6 +13,7 @@
 #include "inntd/contract.hpp"
 #include "inntd/dense.hpp"
 #include "inntd/normal.hpp"
+#include "inntd/train.hpp"
 
 namespace inntd {
 
@@ -22,6 +23,7 @@ struct Kernels {
   ContractKernels<T> contract;
   BandedKernels<T> banded;
   DenseKernels<T> dense;
+  TrainKernels<T> train;
   NormalKernels<T> normal;
 };
 

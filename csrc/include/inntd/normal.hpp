@@ -236,3 +236,13 @@ T add_samples(const SampledData<T>& data, std::int64_t axis, const std::int64_t*
   add_moments(data, samples, count, sums, legendre, g, row, moments);
   return loss;
 }
+
+template <class T>
+constexpr NormalKernels<T> make_normal_kernels() {
+  return {&sample_products<T>, &add_samples<T>};
+}
+
+}  // namespace
+#endif
+
+}  // namespace inntd

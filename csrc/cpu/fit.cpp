@@ -1,0 +1,239 @@
+#include "inntd/fit.hpp"
+
+#include <cmath>
+
+#include "inntd/parallel.hpp"
+#include "sorted_points.hpp"
+#include "train_memory.hpp"
+
+namespace inntd {
+
+template <class T>
+struct CpFit<T>::State {
+  TrainLayout<T> layout;
+  AlignedArray<T> parameters, mean, square, gradient;
+  SortedPoints<T> points;
+  AlignedArray<T> values;   // (count, outputs or 1), in the order of the blocks
+  AlignedArray<T> weights;  // (count), or null
+  std::vector<std::unique_ptr<TrainWorkspace<T>>> workspaces;
+  std::vector<double> losses;  // one per thread
+
+  State(const BasisTable<T>* tables, std::int64_t axes, std::int64_t modes, std::int64_t outputs)
+      : layout(tables, axes, modes, outputs),
+        parameters(zeros<T>(layout.size())),
+        mean(zeros<T>(layout.size())),
+        square(zeros<T>(layout.size())),
+        gradient(zeros<T>(layout.size())) {}
+
+  std::int64_t components() const { return std::max<std::int64_t>(layout.outputs(), 1); }
+  T* array(What what) {
+    switch (what) {
+      case What::parameters:
+        return parameters.get();
+      case What::mean:
+        return mean.get();
+      case What::square:
+        return square.get();
+      default:
+        return gradient.get();
+    }
+  }
+
+  void hire(int threads) {
+    while (workspaces.size() < static_cast<std::size_t>(threads)) {
+      workspaces.push_back(std::make_unique<TrainWorkspace<T>>(layout, parameters.get(), points.block(), 1, 1));
+      losses.push_back(0.0);
+    }
+  }
+
+  // Adds one block's share to a thread's gradient. `scale` is 2 / (points of the batch times outputs).
+  double add_block(std::int64_t b, T scale, TrainWorkspace<T>& workspace) {
+    const TrainKernels<T>& kernel = kernels().of<T>().train;
+    const TrainBlock<T>& block = workspace.enter(points, b);
+    const std::int64_t start = b * points.block(), outputs = layout.outputs(), width = components();
+    T* found = workspace.values();
+    const T* rows = parameters.get() + layout.start(layout.dimension());
+    kernel.tabulate(block, 1);
+    kernel.multiply(block, 0);
+    kernel.products(block, workspace.whole(), found);
+    if (outputs > 0) kernel.output_values(block, workspace.whole(), rows, outputs, found);
+    double loss = 0.0;
+    for (std::int64_t i = 0; i < block.count; ++i) {
+      const T weight = weights ? weights[static_cast<std::size_t>(start + i)] : T(1);
+      for (std::int64_t c = 0; c < width; ++c) {
+        const T residual = found[i * width + c] - values[static_cast<std::size_t>((start + i) * width + c)];
+        loss += static_cast<double>(weight) * static_cast<double>(residual) * static_cast<double>(residual);
+        found[i * width + c] = scale * weight * residual;
+      }
+    }
+    if (outputs > 0) {
+      kernel.output_slopes(block, workspace.whole(), rows, outputs, found, workspace.output_gradient());
+    } else {
+      kernel.scale_weights(block, 0, found);
+    }
+    kernel.accumulate(block, 0);
+    return loss;
+  }
+
+  // Gradients of the mean loss over some blocks, one per thread; returns the sum of squares. `block_of(i)` is the
+  // i-th of `count` blocks.
+  template <class BlockOf>
+  double add_blocks(std::int64_t count, const BlockOf& block_of, int threads, std::int64_t& batch, int& workers) {
+    batch = 0;
+    for (std::int64_t i = 0; i < count; ++i) batch += points.size(block_of(i));
+    const T scale = static_cast<T>(2.0 / static_cast<double>(batch * components()));
+    workers = static_cast<int>(std::clamp<std::int64_t>(count, 1, std::max(threads, 1)));
+    hire(workers);
+    const auto body = [&](std::int64_t begin, std::int64_t end, int worker) {
+      double loss = 0.0;
+      for (std::int64_t i = begin; i < end; ++i) {
+        loss += add_block(block_of(i), scale, *workspaces[static_cast<std::size_t>(worker)]);
+      }
+      losses[static_cast<std::size_t>(worker)] = loss;
+    };
+    if (workers == 1) {
+      body(0, count, 0);
+    } else {
+      parallel_for(count, 1, workers, body);
+    }
+    double loss = 0.0;
+    for (int w = 0; w < workers; ++w) loss += losses[static_cast<std::size_t>(w)];
+    return loss;
+  }
+
+  // All axes' repeated rows, of each thread's gradient.
+  void fold(int workers) {
+    for (int w = 0; w < workers; ++w) {
+      for (std::int64_t d = 0; d < layout.dimension(); ++d) {
+        layout.fold(workspaces[static_cast<std::size_t>(w)]->gradient(), d);
+      }
+    }
+  }
+
+  void clear_gradients() {
+    for (auto& workspace : workspaces) std::fill_n(workspace->gradient(), layout.size(), T(0));
+  }
+
+  void update(const AdamStep<T>& step, int workers, int threads) {
+    constexpr std::int64_t grain = 1 << 14;  // fewer parameters than this are not worth waking a thread
+    const TrainKernels<T>& kernel = kernels().of<T>().train;
+    std::vector<T*> gradients;
+    for (int w = 0; w < workers; ++w) gradients.push_back(workspaces[static_cast<std::size_t>(w)]->gradient());
+    const auto body = [&](std::int64_t begin, std::int64_t end, int) {
+      kernel.adam(parameters.get(), mean.get(), square.get(), gradients.data(), workers, begin, end, step);
+    };
+    if (threads <= 1 || layout.size() < 2 * grain) {
+      body(0, layout.size(), 0);
+    } else {
+      parallel_for(layout.size(), grain, threads, body);
+    }
+    for (std::int64_t d = 0; d < layout.dimension(); ++d) layout.repeat(parameters.get(), d);
+  }
+};
+
+template <class T>
+CpFit<T>::CpFit(const BasisTable<T>* tables, std::int64_t axes, std::int64_t modes, std::int64_t outputs)
+    : state_(std::make_unique<State>(tables, axes, modes, outputs)) {}
+
+template <class T>
+CpFit<T>::~CpFit() = default;
+
+template <class T>
+std::int64_t CpFit<T>::axes() const {
+  return state_->layout.dimension();
+}
+template <class T>
+std::int64_t CpFit<T>::modes() const {
+  return state_->layout.modes();
+}
+template <class T>
+std::int64_t CpFit<T>::outputs() const {
+  return state_->layout.outputs();
+}
+template <class T>
+std::int64_t CpFit<T>::blocks() const {
+  return state_->points.blocks();
+}
+template <class T>
+std::int64_t CpFit<T>::block() const {
+  return state_->points.block();
+}
+
+template <class T>
+void CpFit<T>::put(What what, std::int64_t d, const T* factor) {
+  state_->layout.put(state_->array(what), d, factor);
+}
+
+template <class T>
+void CpFit<T>::take(What what, std::int64_t d, T* factor) const {
+  state_->layout.take(state_->array(what), d, factor);
+}
+
+template <class T>
+void CpFit<T>::set_data(const double* points, const double* values, const double* weights, const std::int64_t* chosen,
+                        std::int64_t count, std::int64_t block) {
+  State& state = *state_;
+  const std::int64_t width = state.components();
+  state.points.sort(state.layout.tables(), points, chosen, count, cached_block(state.layout, std::min(block, count)));
+  state.values = aligned_array<T>(count * width);
+  state.weights = weights == nullptr ? nullptr : aligned_array<T>(count);
+  for (std::int64_t i = 0; i < count; ++i) {
+    for (std::int64_t c = 0; c < width; ++c) {
+      state.values[static_cast<std::size_t>(i * width + c)] = static_cast<T>(values[chosen[i] * width + c]);
+    }
+    if (weights != nullptr) state.weights[static_cast<std::size_t>(i)] = static_cast<T>(weights[chosen[i]]);
+  }
+  state.workspaces.clear();
+  state.losses.clear();
+}
+
+template <class T>
+double CpFit<T>::run(const std::int32_t* order, std::int64_t length, std::int64_t blocks_per_step, const double* rates,
+                     std::int64_t done, const AdamSettings& settings, int threads) {
+  State& state = *state_;
+  double total = 0.0;
+  for (std::int64_t begin = 0, i = 0; begin < length; begin += blocks_per_step, ++i) {
+    const std::int64_t count = std::min(blocks_per_step, length - begin);
+    std::int64_t batch = 0;
+    int workers = 1;
+    const double loss = state.add_blocks(
+        count, [&](std::int64_t k) { return std::int64_t{order[begin + k]}; }, threads, batch, workers);
+    if (!std::isfinite(loss)) {  // the parameters of the last good step stay
+      state.clear_gradients();
+      return loss;
+    }
+    total += loss;
+    const double step = static_cast<double>(done + i + 1);
+    state.fold(workers);
+    state.update(
+        {static_cast<T>(rates[i]), static_cast<T>(settings.beta1), static_cast<T>(settings.beta2),
+         static_cast<T>(1.0 - std::pow(settings.beta1, step)), static_cast<T>(1.0 - std::pow(settings.beta2, step)),
+         static_cast<T>(settings.epsilon), static_cast<T>(settings.decay)},
+        workers, threads);
+  }
+  return total / static_cast<double>(state.components());
+}
+
+template <class T>
+double CpFit<T>::gradient(int threads) {
+  State& state = *state_;
+  std::int64_t batch = 0;
+  int workers = 1;
+  const double loss =
+      state.add_blocks(state.points.blocks(), [](std::int64_t b) { return b; }, threads, batch, workers);
+  state.fold(workers);
+  std::fill_n(state.gradient.get(), state.layout.size(), T(0));
+  for (int w = 0; w < workers; ++w) {
+    T* part = state.workspaces[static_cast<std::size_t>(w)]->gradient();
+    for (std::int64_t i = 0; i < state.layout.size(); ++i) {
+      state.gradient[static_cast<std::size_t>(i)] += part[i];
+      part[i] = T(0);
+    }
+  }
+  return loss / static_cast<double>(batch * state.components());
+}
+
+template class CpFit<float>;
+template class CpFit<double>;
+
+}  // namespace inntd

@@ -1,0 +1,99 @@
+// Kernels of training: derivatives of a CP model's values with respect to its factors, a block of points at a time.
+//
+// Within a block the points are sorted by piece, axis by axis. Points of one piece share the `width` rows of the factor
+// that they read and add to, so rows and sums of gradients stay in registers and nothing is scattered. The steps:
+//
+//   tabulate    weights w[i][k] of the basis functions at each point
+//   multiply    f[i][d] = sum_k w[i][k] F_d[first + k], all modes
+//   products    f[i][d] becomes prod_{e != d} f[i][e], by products from both sides, never a division
+//   accumulate  dF_d[first + k] += sum_i s_i w[i][k] f[i][d], with the derivative s_i of the loss by the value
+//
+// Per point, axis and mode: 2 width multiplications with addition and three products.
+// Reading and writing f in the second cache level limits narrow bases. All steps for one point at a time, with f in the
+// first level, were measured and dropped: scattered rows of factors and gradients then cost more (134 against 110 ns a
+// point with 60 modes on 5 axes of linear hats).
+#pragma once
+
+#include <cstdint>
+
+#include "inntd/basis.hpp"
+#include "inntd/simd.hpp"
+
+namespace inntd {
+
+// The points of one block on one axis, in the order of their pieces. Run r covers places [end[r - 1], end[r]).
+template <class T>
+struct SortedAxis {
+  const std::int32_t* piece;  // (runs)
+  const std::int32_t* end;    // (runs)
+  std::int64_t runs;
+  const std::uint16_t* point;  // (count): number within the block of the point at each place
+  const T* xi;                 // (count): its coordinate in the piece, -1..1
+};
+
+// One axis of the model, and the memory for its share of a block.
+template <class T>
+struct TrainAxis {
+  BasisTable<T> table;
+  const T* polynomials;  // the table's coefficients, (kinds, degree + 1, padded width)
+  const T* rows;         // (table.size, and width - 1 more if periodic; padded modes)
+  T* gradient;           // of the same shape
+  T* weights;            // (orders, places, padded width)
+};
+
+// A block: `count` points of `dimension` axes, `modes` padded to whole lines of 64 bytes.
+template <class T>
+struct TrainBlock {
+  const TrainAxis<T>* axes;
+  const SortedAxis<T>* sorted;  // (dimension)
+  std::int64_t dimension;
+  std::int64_t modes;
+  std::int64_t count;
+  std::int64_t places;  // capacity: the stride between orders of weights
+  const T* mask;        // (modes): one for modes, zero for padding
+  T* f;                 // (count, dimension, modes)
+  T* scratch;           // (2 dimension + places, one vector)
+};
+
+// One step of Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019).
+template <class T>
+struct AdamStep {
+  T rate;
+  T beta1, beta2;
+  T correction1, correction2;  // 1 - beta^step
+  T epsilon;
+  T decay;
+};
+
+template <class T>
+struct TrainKernels {
+  // Weights of `orders` derivatives in xi: 1 or 3.
+  void (*tabulate)(const TrainBlock<T>& block, int orders);
+  // f[i][d] = sum_k w[i][k] rows, with the weights of derivative `order`.
+  void (*multiply)(const TrainBlock<T>& block, int order);
+  // Products of the other axes in place of f; their whole products go to `whole` (count, modes) if it is there, and the
+  // sums of these over the modes to `values` (count).
+  void (*products)(const TrainBlock<T>& block, T* whole, T* values);
+  // values[i][c] = sum_m whole[i][m] outputs[c][m].
+  void (*output_values)(const TrainBlock<T>& block, const T* whole, const T* outputs, std::int64_t count, T* values);
+  // f[i][d] *= sum_c slopes[i][c] outputs[c] for all d, gradient[c] += sum_i slopes[i][c] whole[i].
+  void (*output_slopes)(const TrainBlock<T>& block, const T* whole, const T* outputs, std::int64_t count,
+                        const T* slopes, T* gradient);
+  // Multiplies the weights of derivative `order` by slopes (count); without slopes by nothing.
+  void (*scale_weights)(const TrainBlock<T>& block, int order, const T* slopes);
+  // gradient += weights of derivative `order` times f.
+  void (*accumulate)(const TrainBlock<T>& block, int order);
+  // gradient[i][d] = slopes[i] * d value / d x_d, with unscaled weights of order 1 (in xi).
+  void (*point_slopes)(const TrainBlock<T>& block, const T* slopes, T* gradient);
+  // Backward of value, gradient and second derivatives, whose cotangents are a (count), b and c (count, dimension).
+  void (*jet_slopes)(const TrainBlock<T>& block, const T* a, const T* b, const T* c);
+  // Adds gradients [1, buffers) to the first, updates [begin, end) of all parameters, and sets the gradients to zero.
+  void (*adam)(T* parameters, T* mean, T* square, T* const* gradients, int buffers, std::int64_t begin,
+               std::int64_t end, const AdamStep<T>& step);
+};
+
+}  // namespace inntd
+
+#ifdef INNTD_KERNEL_SOURCE
+#include "inntd/train_blocks.hpp"
+#endif

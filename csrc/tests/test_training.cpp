@@ -1,0 +1,142 @@
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+#include "inntd/fit.hpp"
+#include "inntd/gradients.hpp"
+#include "tables.hpp"
+
+namespace inntd::testing {
+namespace {
+
+template <class T>
+double tolerance() {
+  return sizeof(T) == 4 ? 2e-4 : 1e-11;
+}
+
+// d/d factor[axis][row][mode] of sum_i slopes[i] u(x_i) (order 0), or of its derivative of some order along `along`: a
+// plain sum in double. The model is linear in each factor, so the difference to a moved factor is the derivative.
+template <class T>
+double plain_gradient(Model<T>& model, const std::vector<T>& x, const std::vector<T>& slopes, std::int64_t axis,
+                      std::int64_t entry, std::int64_t along, int order) {
+  double sums[2], unused;
+  for (int side = 0; side < 2; ++side) {
+    T& number = model.factors[static_cast<std::size_t>(axis)][static_cast<std::size_t>(entry)];
+    const T before = number;
+    number = T(side);
+    sums[side] = 0.0;
+    for (std::size_t i = 0; i < slopes.size(); ++i) {
+      sums[side] += static_cast<double>(slopes[i]) *
+                    model.value(&x[i * static_cast<std::size_t>(model.dimension())], along, order, &unused);
+    }
+    number = before;
+  }
+  return sums[1] - sums[0];
+}
+
+// A periodic axis, narrow and wide bases, a width without a kernel of its own.
+std::vector<Axis> some_axes() { return {make_axis(9, 2, true), make_axis(5, 0), make_axis(14, 5), make_axis(12, 4)}; }
+
+template <class T>
+struct Gradients {
+  std::vector<std::vector<T>> numbers;
+  std::vector<T*> pointers;
+  explicit Gradients(const Model<T>& model) {
+    for (const auto& factor : model.factors) numbers.emplace_back(factor.size(), T(-7));
+    for (auto& array : numbers) pointers.push_back(array.data());
+  }
+};
+
+TEST_CASE_TEMPLATE("gradients by the factors agree with plain sums", T, float, double) {
+  for (const std::string& isa : available_isas()) {
+    const WithIsa chosen(isa);
+    for (const std::int64_t modes : {1, 17, 60}) {
+      Model<T> model(some_axes(), modes);
+      constexpr std::int64_t count = 70;
+      const auto x = model.points(count);
+      std::vector<T> slopes(count);
+      for (std::size_t i = 0; i < slopes.size(); ++i) slopes[i] = static_cast<T>(std::cos(double(i)));
+      Gradients<T> found(model);
+      std::vector<T> by_point(static_cast<std::size_t>(count * model.dimension()));
+      cp_gradients<T>(model.view(), x.data(), count, slopes.data(), found.pointers.data(), by_point.data(), 2);
+      for (std::int64_t d = 0; d < model.dimension(); ++d) {
+        const std::int64_t size = static_cast<std::int64_t>(model.factors[static_cast<std::size_t>(d)].size());
+        for (std::int64_t entry = 0; entry < size; entry += 1 + size / 5) {
+          CAPTURE(isa);
+          CAPTURE(modes);
+          const double expected = plain_gradient(model, x, slopes, d, entry, -1, 0);
+          CHECK(static_cast<double>(found.numbers[static_cast<std::size_t>(d)][static_cast<std::size_t>(entry)]) ==
+                doctest::Approx(expected).epsilon(tolerance<T>()).scale(10.0));
+        }
+        double scale;
+        const double slope = static_cast<double>(slopes[3]) * model.value(&x[3 * 4], d, 1, &scale);
+        CHECK(static_cast<double>(by_point[static_cast<std::size_t>(3 * 4 + d)]) ==
+              doctest::Approx(slope).epsilon(tolerance<T>()).scale(1.0 + scale));
+      }
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("gradients of second derivatives agree with plain sums", T, float, double) {
+  for (const std::string& isa : available_isas()) {
+    const WithIsa chosen(isa);
+    Model<T> model({make_axis(9, 2, true), make_axis(5, 1), make_axis(8, 3)}, 5);
+    constexpr std::int64_t count = 40;
+    const auto x = model.points(count);
+    for (const std::int64_t along : {0, 2}) {
+      std::vector<T> a(count, T(0)), b(count * 3, T(0)), c(count * 3, T(0)), slopes(count, T(1));
+      for (std::int64_t i = 0; i < count; ++i) c[static_cast<std::size_t>(i * 3 + along)] = T(1);
+      Gradients<T> found(model);
+      cp_jet_gradients<T>(model.view(), x.data(), count, a.data(), b.data(), c.data(), found.pointers.data(), 1);
+      for (std::int64_t d = 0; d < 3; ++d) {
+        const double expected = plain_gradient(model, x, slopes, d, 7, along, 2);
+        CHECK(static_cast<double>(found.numbers[static_cast<std::size_t>(d)][7]) ==
+              doctest::Approx(expected).epsilon(10 * tolerance<T>()).scale(1e3));
+      }
+    }
+  }
+}
+
+template <class T>
+struct Trained {
+  Model<T> model;
+  CpFit<T> fit;
+  std::vector<double> x, y;
+
+  Trained(std::int64_t count, std::int64_t block)
+      : model({make_axis(9, 2, true), make_axis(7, 1)}, 6, 3), fit(model.tables.data(), 2, 6, 0) {
+    for (int d = 0; d < 2; ++d) fit.put(CpFit<T>::What::parameters, d, model.pointers[d]);
+    x = random_points<double>(count, 2);
+    for (std::int64_t i = 0; i < count; ++i) y.push_back(std::sin(6.0 * x[static_cast<std::size_t>(2 * i)]));
+    std::vector<std::int64_t> chosen(y.size());
+    std::iota(chosen.begin(), chosen.end(), 0);
+    fit.set_data(x.data(), y.data(), nullptr, chosen.data(), count, block);
+  }
+  double epoch(std::int64_t done, int threads) {
+    std::vector<std::int32_t> order(static_cast<std::size_t>(fit.blocks()));
+    std::iota(order.begin(), order.end(), 0);
+    const std::vector<double> rates((order.size() + 3) / 4, 1e-2);
+    return fit.run(order.data(), fit.blocks(), 4, rates.data(), done, {}, threads);
+  }
+  std::vector<T> factor() {
+    std::vector<T> out(model.factors[0].size());
+    fit.take(CpFit<T>::What::parameters, 0, out.data());
+    return out;
+  }
+};
+
+TEST_CASE_TEMPLATE("Adam lowers the loss, with the same bits every time", T, float, double) {
+  Trained<T> first(1000, 64), second(1000, 64), threaded(1000, 64);
+  const double before = first.fit.gradient(1);
+  for (std::int64_t e = 0; e < 60; ++e) {
+    first.epoch(4 * e, 1);
+    second.epoch(4 * e, 1);
+    threaded.epoch(4 * e, 2);
+  }
+  CHECK(first.fit.gradient(1) < 0.05 * before);
+  CHECK(first.factor() == second.factor());
+  CHECK(threaded.fit.gradient(1) == doctest::Approx(first.fit.gradient(1)).epsilon(1e-2));
+}
+
+}  // namespace
+}  // namespace inntd::testing
