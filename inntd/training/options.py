@@ -10,8 +10,8 @@ from inntd.training.columns import Column
 from inntd.training.outcome import FitResult
 from inntd.training.rows import Rows
 
-Optimizer: TypeAlias = Literal["auto", "als"]
-OPTIMIZERS: tuple[Optimizer, ...] = ("auto", "als")
+Optimizer: TypeAlias = Literal["auto", "als", "adam"]
+OPTIMIZERS: tuple[Optimizer, ...] = ("auto", "als", "adam")
 Nodes: TypeAlias = Literal["uniform", "quantile"]
 
 
