@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +16,7 @@ from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import functional_call, hessian, jacfwd, jacrev, jvp, vmap
 
 import inntd as it
-from inntd.models import functional, tucker_functional
+from inntd.models import functional, fused, tucker_functional
 
 # Forward differentiation loads a part of torch that torch itself has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -271,3 +274,30 @@ def test_single_precision_follows_double(form: Form) -> None:
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == torch.float32
         np.testing.assert_allclose(one, other, atol=1e-5 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_torch_compile_keeps_one_graph(backend: str) -> None:
+    axes = axes_of("default")
+    model = it.CPModel(axes, 3)
+    points = interior_points(axes, 20)
+
+    def loss(points: torch.Tensor) -> torch.Tensor:
+        return ((2 * model(points) - 1) ** 2).mean()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own
+        compiled = torch.compile(loss, fullgraph=True, backend=backend)
+        expected = torch.autograd.grad(loss(points), list(model.parameters()))
+        for found, right in zip(torch.autograd.grad(compiled(points), list(model.parameters())), expected, strict=True):
+            torch.testing.assert_close(found, right, rtol=1e-12, atol=1e-14)
+        with pytest.raises(ValueError, match="must lie in"):
+            compiled(points + 5)
+
+
+def test_copies_of_models_are_compiled_with_their_own_axes() -> None:
+    model = it.CPModel(axes_of("default"), 3)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other._handle.number != model._handle.number
+        points = interior_points(list(model.axes), 20)
+        assert torch.equal(fused.traced_values(other._handle, list(other.factors), points), model(points).detach())

@@ -28,7 +28,7 @@ Schedule: TypeAlias = Literal["cosine", "constant"]
 
 BLOCK = 512
 SLICE = 0.05  # seconds in the core before Python looks for Ctrl-C
-WORSE = 10.0  # times the best loss that counts as divergence
+WORSE = 100.0  # times the variance of the values: a loss that counts as divergence
 MOST_HALVINGS = 8
 
 
@@ -183,7 +183,6 @@ class _Loop:
         self.run = _Run(rate=settings["rate"], best=native.take())
         self.held = source.validation()
         self.loaded = False
-        self.steps = 0  # of an epoch, once one has told
 
     def go(
         self, patience: int | None, max_seconds: float | None, path: Path | None, every: float
@@ -222,7 +221,7 @@ class _Loop:
         """Return the mean loss over the epoch's steps, in the units of the data."""
         run, core = self.run, self.native.core
         random = np.random.default_rng([self.settings["seed"], 3, run.epoch])
-        total, count, done = 0.0, 0, run.step
+        total, count = 0.0, 0
         for number, chunk in enumerate(self.source.chunks(random)):
             if not (self.source.fixed and self.loaded):
                 self._load(chunk, number)
@@ -230,7 +229,6 @@ class _Loop:
             count += len(chunk.x)
             if not math.isfinite(total):
                 break
-        self.steps = run.step - done
         return total / count * self.native.scale**2
 
     def _load(self, chunk: Chunk, number: int) -> None:
@@ -248,8 +246,8 @@ class _Loop:
         """Run all blocks in this order, a slice of time after the other."""
         run, core = self.run, self.native.core
         together = max(1, self.settings["batch"] // core.block)
-        at_once, total = together, 0.0
-        for begin in iter(lambda: begin_next[0], -1) if (begin_next := [0]) else ():
+        begin, at_once, total = 0, together, 0.0
+        while begin < len(order) and math.isfinite(total):
             part = order[begin : begin + at_once]
             steps = -(-len(part) // together)
             rates = np.array([self._rate(run.step + i) for i in range(steps)])
@@ -257,17 +255,18 @@ class _Loop:
             total += core.run(
                 part, together, rates, run.step, decay=self.settings["weight_decay"], threads=_kernels.threads()
             )
-            run.step += steps
             seconds = max(time.perf_counter() - clock, 1e-6)
-            begin_next[0] = begin + at_once if begin + at_once < len(order) and math.isfinite(total) else -1
+            run.step, begin = run.step + steps, begin + at_once
             at_once = together * max(1, min(4 * steps, int(SLICE / seconds * steps)))
         return total
 
     def _rate(self, step: int) -> float:
-        if self.settings["schedule"] == "constant" or self.steps == 0 and self.source.size is None:
+        if self.settings["schedule"] == "constant":
             return self.run.rate
-        per_epoch = self.steps or -(-(self.source.size or 1) // self.settings["batch"])
-        share = min(1.0, step / (per_epoch * self.settings["epochs"]))
+        if self.source.size is None:  # only whole epochs are known
+            share = self.run.epoch / self.settings["epochs"]
+        else:
+            share = min(1.0, step * self.settings["batch"] / (self.source.size * self.settings["epochs"]))
         return self.run.rate * 0.5 * (1.0 + math.cos(math.pi * share))
 
     # ---- between epochs ------------------------------------------------------------------------------------------
@@ -276,13 +275,12 @@ class _Loop:
         """Note the epoch's loss and keep the best; go back and halve the rate where it diverged. False: gave up."""
         run = self.run
         judged = self._validation_loss() if self.held is not None and math.isfinite(loss) else loss
-        if not math.isfinite(judged) or (run.best_loss < math.inf and judged > WORSE * run.best_loss):
-            if not math.isfinite(judged) or run.epoch == 0 or judged > WORSE * max(run.best_loss, self.native.scale**2):
-                run.halvings += 1
-                run.rate /= 2
-                self.native.put(run.best)
-                self.native.rest()
-                return run.halvings <= MOST_HALVINGS
+        if not judged <= WORSE * self.native.scale**2:  # NaN too; a constant has a loss of scale^2
+            run.halvings += 1
+            run.rate /= 2
+            self.native.put(run.best)
+            self.native.rest()
+            return run.halvings <= MOST_HALVINGS
         run.epoch += 1
         run.waited += 1
         if judged < run.best_loss:
