@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +24,13 @@ from inntd import _checks
 from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.training.alternation import Alternation
+from inntd.training.mesh import distinct_levels, warn_of_fine_mesh
 from inntd.training.outcome import FitResult, FitStatus
-from inntd.training.smoothness import Smoothness
+from inntd.training.rank import chosen_rank, start
+from inntd.training.samples import Samples
+from inntd.training.smoothness import Smoothness, checked_smoothness
 
-Array = npt.NDArray[np.float64]
+MOST_LEVELS = 1000  # elements above which nobody counts the distinct values
 
 
 def fit_als(
@@ -34,13 +38,13 @@ def fit_als(
     x: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
-    rank: int,
+    rank: int | Literal["auto"],
     weights: npt.ArrayLike | None = None,
     smoothness: float | str = "auto",
     ridge: float = 1e-12,
     sweeps: int = 50,
     tolerance: float = 1e-2,
-    start: Sequence[npt.ArrayLike] | None = None,
+    max_seconds: float | None = None,
     seed: int = 0,
     callback: Callable[[dict[str, Any]], Any] | None = None,
 ) -> FitResult:
@@ -54,8 +58,8 @@ def fit_als(
         Samples' coordinates.
     y : array (K,) or (K, C)
         Their values. C outputs become one more, discrete axis ``"output"`` of the model.
-    rank : int
-        Number of modes M.
+    rank : int or "auto"
+        Number of modes M; "auto" raises it as long as that lowers the error at samples held out meanwhile.
     weights : array (K,), optional
         Non-negative weights of the samples, of any scale.
     smoothness : float or "auto", default "auto"
@@ -67,8 +71,8 @@ def fit_als(
         Largest number of rounds over all axes.
     tolerance : float, default 1e-2
         Stop when two sweeps in a row lower the root of the penalised loss by less than this share.
-    start : sequence of D arrays (axis.size, M), optional
-        Factors to begin with.
+    max_seconds : float, optional
+        No sweep begins after so much wall time.
     seed : int, default 0
         Of the random start and probes.
     callback : callable, optional
@@ -78,7 +82,13 @@ def fit_als(
     Returns
     -------
     FitResult
-        `history` has ``step``, ``loss`` (mean squared error), ``penalised`` and ``seconds``.
+        `history` has ``step``, ``loss`` (mean squared error), ``penalised`` (with the penalties) and ``seconds``;
+        `choices` the rank, how it was found, and the smoothness of each axis.
+
+    Notes
+    -----
+    Where there are many more samples than parameters, a random part of them finds a good start in little time, on
+    which also the rank is chosen.
 
     Raises
     ------
@@ -97,60 +107,31 @@ def fit_als(
     """
     begin = time.perf_counter()
     most, least = _checks.positive_int("sweeps", sweeps), _checks.finite_float("tolerance", tolerance)
-    points, values, shares = check_samples(axes, x, y, weights)
-    scale = float(np.sqrt(np.average((values**2).mean(axis=1), weights=shares))) or 1.0
+    late = np.inf if max_seconds is None else begin + _checks.finite_float("max_seconds", max_seconds, positive=True)
+    penalty = _checks.finite_float("ridge", ridge)
+    samples = Samples.checked(axes, x, y, weights)
+    for axis, column in zip(axes, samples.x, strict=True):
+        if axis.elements < MOST_LEVELS:
+            warn_of_fine_mesh(axis, len(distinct_levels(column)))
+    scale = float(np.sqrt(np.average((samples.y**2).mean(axis=1), weights=samples.weights))) or 1.0
+    samples = replace(samples, y=samples.y / scale)
     random = np.random.default_rng(_checks.positive_int("seed", seed, minimum=0))
-    modes = _checks.positive_int("rank", rank)
-    outputs = random.standard_normal((values.shape[1], modes)) if values.shape[1] > 1 else np.ones((1, modes))
-    factors = _start(axes, modes, random) if start is None else [np.array(u, dtype=np.float64) for u in start]
-    penalties = [Smoothness(axis, _smoothness(smoothness)) for axis in axes]
-    state = Alternation(axes, points, values / scale, shares, [*factors, outputs], penalties, ridge, random)
-    status, message, history = _run(state, scale, most, least, callback, begin)
-    model_axes = list(axes) if np.ndim(y) == 1 else [*axes, Axis.discrete("output", values.shape[1])]
-    factors = state.balanced(scale)
-    model = CPModel.from_factors(model_axes, factors if np.ndim(y) > 1 else factors[:-1])
-    choices = {"smoothness": [penalty.weight for penalty in penalties], "rank": modes}
+    penalties = [Smoothness(axis, checked_smoothness(smoothness)) for axis in axes]
+    if rank == "auto":
+        state, interrupted, why = chosen_rank(axes, samples, penalties, penalty, random, late)
+    else:
+        modes = _checks.positive_int("rank", rank)
+        state, interrupted, why = start(axes, samples, modes, penalties, penalty, random, late)
+    history: list[dict[str, Any]] = []
+    status: FitStatus = "interrupted"
+    message = "interrupted at the start: the model is the best so far"
+    if not interrupted:
+        status, message = _run(state, scale, most, least, late, begin, history, callback)
+    outputs = samples.y.shape[1] if np.ndim(y) == 2 else None
+    model_axes = list(axes) if outputs is None else [*axes, Axis.discrete("output", outputs)]
+    model = CPModel.from_factors(model_axes, state.balanced(scale, merged=outputs is None))
+    choices = {"rank": model.rank, "rank_why": why, "smoothness": [penalty.weight for penalty in penalties]}
     return FitResult(model, status, message, history, time.perf_counter() - begin, choices)
-
-
-def check_samples(
-    axes: Sequence[Axis], x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike | None
-) -> tuple[list[Array], Array, Array]:
-    """Return coordinates (K,) per axis, values (K, C) and weights (K,) of mean one, or raise."""
-    points = np.asarray(x, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != len(axes) or len(points) == 0:
-        raise ValueError(f"x must have shape (K, {len(axes)}), one column per axis, K >= 1; got shape {points.shape}")
-    values = np.asarray(y, dtype=np.float64)
-    if values.ndim not in (1, 2) or len(values) != len(points) or values.size == 0:
-        raise ValueError(f"y must have shape ({len(points)},) or ({len(points)}, C), got shape {values.shape}")
-    bad = int(np.count_nonzero(~np.isfinite(values)))
-    if bad:
-        raise ValueError(f"y must be finite, got {bad} NaN or infinite of {values.size} values: drop those samples")
-    shares = np.ones(len(points)) if weights is None else _checks.finite_vector("weights", weights)
-    if shares.shape != (len(points),) or shares.min() < 0 or shares.sum() <= 0:
-        raise ValueError(f"weights must be {len(points)} non-negative numbers, not all zero; got shape {shares.shape}")
-    columns = [axis.check_points(points[:, d], "x") for d, axis in enumerate(axes)]
-    return columns, values.reshape(len(points), -1), shares / shares.mean()
-
-
-def _smoothness(value: float | str) -> float | str:
-    if value == "auto":
-        return "auto"
-    number = _checks.finite_float("smoothness", value)
-    if number < 0:
-        raise ValueError(f'smoothness must be "auto" or a non-negative number, got {number}')
-    return number
-
-
-def _start(axes: Sequence[Axis], modes: int, random: np.random.Generator) -> list[Array]:
-    """Return modes that are one plus a random linear function of each coordinate: no product of many vanishes."""
-    factors = []
-    for axis in axes:
-        x = np.linspace(-1, 1, axis.size)[:, None]
-        if axis.discrete:
-            x = random.standard_normal((axis.size, modes))
-        factors.append(1 + random.uniform(-1, 1, modes) * x)
-    return factors
 
 
 def _run(
@@ -158,12 +139,13 @@ def _run(
     scale: float,
     sweeps: int,
     tolerance: float,
-    callback: Callable[[dict[str, Any]], Any] | None,
+    late: float,
     begin: float,
-) -> tuple[FitStatus, str, list[dict[str, Any]]]:
+    history: list[dict[str, Any]],
+    callback: Callable[[dict[str, Any]], Any] | None,
+) -> tuple[FitStatus, str]:
     """Sweep until the loss stands still; an interrupt leaves the state as the last whole update left it."""
-    history: list[dict[str, Any]] = []
-    before, slow = np.inf, 0
+    slow, before = 0, np.inf
     try:
         for step in range(1, sweeps + 1):
             state.sweep()
@@ -173,11 +155,13 @@ def _run(
             if callback is not None:
                 callback(history[-1])
             if not np.isfinite(loss):
-                return "diverged", "the loss is not finite: scale x and y, or raise ridge", history
-            slow = slow + 1 if np.sqrt(penalised) > (1 - tolerance) * np.sqrt(before) or penalised == 0 else 0
-            if slow == 2:
-                return "converged", f"two sweeps in a row lowered the error by less than {tolerance:.1%}", history
+                return "diverged", "the loss is not finite: scale x and y, or raise ridge"
+            slow = slow + 1 if np.sqrt(penalised) >= (1 - tolerance) * np.sqrt(before) else 0
+            if slow == 2 or penalised == 0:
+                return "converged", f"two sweeps in a row lowered the error by less than {tolerance:.1%}"
+            if time.perf_counter() > late:
+                return "max_epochs", f"the time was over after {step} sweeps: raise max_seconds"
             before = penalised
     except KeyboardInterrupt:
-        return "interrupted", f"interrupted after {len(history)} sweeps: the model is the best so far", history
-    return "max_epochs", f"{sweeps} sweeps did not suffice: raise sweeps, or tolerance", history
+        return "interrupted", f"interrupted after {len(history)} sweeps: the model is the best so far"
+    return "max_epochs", f"{sweeps} sweeps did not suffice: raise sweeps, or tolerance"

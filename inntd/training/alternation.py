@@ -12,7 +12,7 @@ import scipy.linalg
 from inntd._kernels import core, threads
 from inntd.axes import Axis
 from inntd.training.block_banded import BlockBanded
-from inntd.training.samples import group
+from inntd.training.samples import Samples, group
 from inntd.training.smoothness import Smoothness
 
 Array = npt.NDArray[np.float64]
@@ -29,14 +29,9 @@ class Alternation:
     Parameters
     ----------
     axes : sequence of D Axis
-    x : sequence of D arrays (K,)
-        Samples' coordinates.
-    y : array (K, C)
-        Values of C outputs.
-    weights : array (K,)
-        Of mean one.
+    samples : Samples
     factors : sequence of D + 1 arrays (axis.size, M)
-        To begin with; the last one (C, M) is that of the outputs, and stays all ones for one output.
+        To begin with; the last one (C, M) is that of the outputs, and is left alone where there is only one.
     penalties : sequence of D Smoothness
     ridge : float
     random : numpy.random.Generator
@@ -50,17 +45,15 @@ class Alternation:
     def __init__(
         self,
         axes: Sequence[Axis],
-        x: Sequence[Array],
-        y: Array,
-        weights: Array,
+        samples: Samples,
         factors: Sequence[Array],
         penalties: Sequence[Smoothness],
         ridge: float,
         random: np.random.Generator,
     ) -> None:
-        self.axes, self.y, self.weights = axes, y, weights
+        self.axes, self.y, self.weights = axes, samples.y, samples.weights
         self.penalties, self.ridge, self.random = penalties, ridge, random
-        self.groups = [group(axis, column) for axis, column in zip(axes, x, strict=True)]
+        self.groups = [group(axis, column) for axis, column in zip(axes, samples.x, strict=True)]
         self.amplitudes: Array = np.ones(factors[0].shape[1])
         self.factors: list[Array] = []
         for factor in factors:
@@ -76,6 +69,23 @@ class Alternation:
             self.update(d)
         if self.y.shape[1] > 1:
             self.update_outputs()
+
+    def on(self, samples: Samples, more: Sequence[Array] = ()) -> Alternation:
+        """Return this model, with `more` columns of its D + 1 factors if given, to go on with other samples."""
+        factors = [*self.factors[:-1], self.factors[-1] * self.amplitudes]
+        if more:
+            factors = [np.concatenate(pair, axis=1) for pair in zip(factors, more, strict=True)]
+        return Alternation(self.axes, samples, factors, self.penalties, self.ridge, self.random)
+
+    def mean_square(self) -> float:
+        """Return the mean squared error."""
+        outputs = self.factors[-1] * self.amplitudes
+        total = 0.0
+        for begin in range(0, len(self.y), PRODUCTS_AT_ONCE):
+            part = slice(begin, begin + PRODUCTS_AT_ONCE)
+            residual = self.y[part] - self.products(begin) @ outputs.T
+            total += float(np.sum(self.weights[part, None] * residual**2))
+        return total / self.y.size
 
     def update(self, d: int) -> None:
         """Minimise the penalised loss over the factor of axis d, by a step from where it is."""
@@ -145,10 +155,11 @@ class Alternation:
         diagonals, periodic = self._penalty_diagonals(d), d < len(self.axes) and self.axes[d].periodic
         return float(np.sum(factor * _product(diagonals, factor, periodic)))
 
-    def balanced(self, scale: float) -> list[Array]:
-        """Return D + 1 factors of the model times a number; modes are spread evenly over the axes, not the outputs."""
+    def balanced(self, scale: float, merged: bool) -> list[Array]:
+        """Return the factors of the model times a number, evenly scaled; with one output it is merged on request."""
         spread = (self.amplitudes * scale) ** (1 / len(self.axes))
-        return [factor * spread for factor in self.factors[:-1]] + [self.factors[-1]]
+        factors = [factor * spread for factor in self.factors[:-1]]
+        return [factors[0] * self.factors[-1], *factors[1:]] if merged else [*factors, self.factors[-1]]
 
     def _accept(self, d: int, new: Array, penalised: float) -> None:
         self.penalised = max(penalised, 0.0)

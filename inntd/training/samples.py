@@ -9,17 +9,70 @@ the basis, and one sum is enough.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import legendre
 
+from inntd import _checks
 from inntd._kernels import core
 from inntd.axes import Axis
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Values of a function at points.
+
+    Attributes
+    ----------
+    x : list of D arrays (K,)
+        Coordinates.
+    y : array (K, C)
+        Values of C outputs.
+    weights : array (K,)
+        Of mean one.
+    """
+
+    x: list[Array]
+    y: Array
+    weights: Array
+
+    @classmethod
+    def checked(
+        cls, axes: Sequence[Axis], x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike | None
+    ) -> Samples:
+        """Return what users give as samples, or raise."""
+        points = np.asarray(x, dtype=np.float64)
+        if points.ndim != 2 or points.shape[1] != len(axes) or len(points) == 0:
+            raise ValueError(
+                f"x must have shape (K, {len(axes)}), one column per axis, with K >= 1; got shape {points.shape}"
+            )
+        k = len(points)
+        values = np.asarray(y, dtype=np.float64)
+        if values.ndim not in (1, 2) or len(values) != k or values.size == 0:
+            raise ValueError(f"y must have shape ({k},) or ({k}, C), got shape {values.shape}")
+        bad = int(np.count_nonzero(~np.isfinite(values)))
+        if bad:
+            raise ValueError(f"y must be finite, got {bad} NaN or infinite of {values.size} values: drop those samples")
+        shares = np.ones(k) if weights is None else _checks.finite_vector("weights", weights)
+        if shares.shape != (k,) or shares.min() < 0 or shares.sum() <= 0:
+            raise ValueError(f"weights must be {k} non-negative numbers, not all zero; got shape {shares.shape}")
+        columns = [axis.check_points(points[:, d], "x") for d, axis in enumerate(axes)]
+        return cls(columns, np.ascontiguousarray(values.reshape(k, -1)), shares / shares.mean())
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, which: Index) -> Samples:
+        """Return some of the samples."""
+        weights = self.weights[which]
+        mean = weights.mean() if len(weights) else 0.0
+        return Samples([x[which] for x in self.x], self.y[which], weights / mean if mean > 0 else np.ones(len(which)))
 
 
 @dataclass(frozen=True)

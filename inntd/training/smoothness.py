@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from inntd import _checks
 from inntd.axes import Axis
 
 Array = npt.NDArray[np.float64]
@@ -43,6 +44,16 @@ def second_differences(axis: Axis) -> scipy.sparse.csr_array:
     columns = (middle[:, None] + np.array([-1, 0, 1])) % n
     rows = np.repeat(np.arange(len(middle)), 3)
     return scipy.sparse.coo_array((values.ravel(), (rows, columns.ravel())), shape=(len(middle), n)).tocsr()
+
+
+def checked_smoothness(value: float | str) -> float | str:
+    """Return "auto" or a non-negative number, or raise."""
+    if value == "auto":
+        return "auto"
+    number = _checks.finite_float("smoothness", value)
+    if number < 0:
+        raise ValueError(f'smoothness must be "auto" or a non-negative number, got {number}')
+    return number
 
 
 class Smoothness:
