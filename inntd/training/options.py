@@ -10,8 +10,8 @@ from inntd.training.columns import Column
 from inntd.training.outcome import FitResult
 from inntd.training.rows import Rows
 
-Optimizer: TypeAlias = Literal["auto", "als", "adam"]
-OPTIMIZERS: tuple[Optimizer, ...] = ("auto", "als", "adam")
+Optimizer: TypeAlias = Literal["auto", "als", "adam", "lbfgs", "boosting"]
+OPTIMIZERS: tuple[Optimizer, ...] = ("auto", "als", "adam", "lbfgs", "boosting")
 Nodes: TypeAlias = Literal["uniform", "quantile"]
 
 

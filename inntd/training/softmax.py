@@ -5,11 +5,12 @@ r"""Classification: a CP model of one logit per class, by maximum penalised like
 
 The start :math:`U_d^0` has a constant, one linear function of each coordinate, and products of linear functions: a
 large :math:`\tau` gives logistic regression, a small one bends its functions (:math:`D_d`: second differences) and
-lets coordinates interact. Minimised by L-BFGS; :math:`\tau` is the one of least loss on held-out rows.
+lets coordinates interact. Minimised by L-BFGS; :math:`\tau` is chosen by the loss on held-out rows.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -29,8 +30,6 @@ from inntd.training.smoothness import second_differences
 Array = npt.NDArray[np.float64]
 
 STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-FEW_ROWS = 40  # below, a held-out part tells nothing: the strength is fixed
-FIXED_STRENGTH = 1e-3
 
 
 def fit_softmax(
@@ -40,7 +39,7 @@ def fit_softmax(
     *,
     rank: int,
     weights: Array | None = None,
-    strength: float | None = None,
+    strengths: Sequence[float] = STRENGTHS,
     held_out: tuple[Array, Array, Array | None] | None = None,
     iterations: int = 100,
     max_seconds: float = np.inf,
@@ -60,10 +59,10 @@ def fit_softmax(
         Number of modes.
     weights : array (K,), optional
         Non-negative.
-    strength : float, optional
-        The penalty's weight; by default the best of six on the rows held out, largest first, or 1e-3.
+    strengths : sequence of float
+        Weights of the penalty, the largest first: each begins where the one before ended.
     held_out : (x, y, weights), optional
-        Rows to choose the strength by.
+        Rows to choose the best strength by; without them it is the last one.
     iterations : int, default 100
         Of L-BFGS, for each strength.
     max_seconds : float, default infinity
@@ -71,13 +70,14 @@ def fit_softmax(
     seed : int, default 0
         Of the start.
     callback : callable, optional
-        Takes the entry of the history after each iteration.
+        Takes the entry of the history after each iteration. KeyboardInterrupt in it, or from the keyboard, ends the
+        training and keeps the best model.
 
     Returns
     -------
     FitResult
-        The model has one more, discrete axis ``"output"``. The loss is the cross-entropy, ``log_loss`` that of the
-        rows held out.
+        The model has one more, discrete axis ``"output"``. The loss is the penalised cross-entropy; `choices` has the
+        cross-entropies ``losses`` on the rows held out, one per strength.
 
     Examples
     --------
@@ -86,45 +86,40 @@ def fit_softmax(
     >>> x = np.random.default_rng(0).random((200, 2))
     >>> inside = (np.hypot(*(x - 0.5).T) < 0.4).astype(int)
     >>> axes = [it.Axis(name, 0, 1, elements=6) for name in "ab"]
-    >>> found = fit_softmax(axes, x, np.eye(2)[inside], rank=5, strength=1e-5)
+    >>> found = fit_softmax(axes, x, np.eye(2)[inside], rank=5, strengths=[1e-5])
     >>> logits = found.model.grid({"a": [0.5, 0.95], "b": [0.5], "output": [0, 1]})
     >>> logits.argmax(-1).ravel()
     tensor([1, 0])
     """
     begin = time.perf_counter()
     problem = Likelihood(axes, x, y, weights, rank, seed)
-    strengths = STRENGTHS if strength is None and held_out is not None else (strength or FIXED_STRENGTH,)
     check = None if held_out is None else Likelihood(axes, *held_out, rank, seed)
-    best = u = problem.start
-    best_loss, chosen, worse = np.inf, strengths[0], 0
-    history: list[dict[str, Any]] = []
+    descent = _Descent(problem, callback, begin, max_seconds)
+    found: list[Array] = []
+    losses: list[float] = []
     status: FitStatus = "converged"
     message = "the penalised likelihood is largest"
-    keeper = _Keeper(problem, history, callback, begin, max_seconds)
     try:
         for value in strengths:
-            u, stop = keeper.minimise(u, value, iterations)
-            loss = problem.loss(u) if check is None else check.loss(u)
-            history[-1]["log_loss"] = loss
-            worse = 0 if loss < best_loss else worse + 1
-            if loss < best_loss:
-                best, best_loss, chosen = u, loss, value
-            if stop or worse == 2:
+            found.append(descent.minimise(value, iterations))
+            losses.append(0.0 if check is None else check.loss(found[-1]))
+            if descent.late:
+                status, message = "max_epochs", f"stopped after {max_seconds:g} s: raise max_seconds"
                 break
-        if keeper.late:
-            status, message = "max_epochs", f"stopped after {max_seconds:g} s: raise max_seconds"
     except KeyboardInterrupt:
-        best = best if np.isfinite(best_loss) else keeper.latest
-        status, message = "interrupted", f"interrupted after {len(history)} iterations: the model is the best so far"
-    model_axes = [*axes, Axis.discrete("output", y.shape[1])]
+        count = len(descent.history)
+        status, message = "interrupted", f"interrupted after {count} iterations: the model is the best so far"
+    if not found:
+        found, losses = [descent.latest], [np.inf]
+    chosen = int(np.argmin(losses)) if check is not None else len(found) - 1
     choices = {
         "rank": rank,
-        "strength": chosen,
-        "training_error": problem.loss(best),
-        "validation_error": None if check is None else check.loss(best),
+        "strength": strengths[chosen],
+        "losses": losses,
+        "training_error": problem.loss(found[chosen]),
     }
-    model = CPModel.from_factors(model_axes, problem.factors(best))
-    return FitResult(model, status, message, history, time.perf_counter() - begin, choices)
+    model = CPModel.from_factors([*axes, Axis.discrete("output", y.shape[1])], problem.factors(found[chosen]))
+    return FitResult(model, status, message, descent.history, time.perf_counter() - begin, choices)
 
 
 class Likelihood:
@@ -194,50 +189,43 @@ class _Late(Exception):
     """The time is over."""
 
 
-class _Keeper:
-    """Runs L-BFGS, keeps the latest iterate, the history and the time."""
+class _Descent:
+    """Runs L-BFGS, each time from where it ended; keeps the latest iterate, the history and the time."""
 
     def __init__(
-        self,
-        problem: Likelihood,
-        history: list[dict[str, Any]],
-        callback: Callable[[dict[str, Any]], Any] | None,
-        begin: float,
-        max_seconds: float,
+        self, problem: Likelihood, callback: Callable[[dict[str, Any]], Any] | None, begin: float, max_seconds: float
     ) -> None:
-        self.problem, self.history, self.callback = problem, history, callback
-        self.begin, self.max_seconds = begin, max_seconds
-        self.latest, self.late = problem.start, False
+        self.problem, self.callback, self.begin, self.max_seconds = problem, callback, begin, max_seconds
+        self.latest = problem.start
+        self.late = False
+        self.history: list[dict[str, Any]] = []
 
-    def minimise(self, u: Array, strength: float, iterations: int) -> tuple[Array, bool]:
-        """Return the minimiser, or the latest iterate when the time is over, and whether it is."""
-        self.latest = u
-        try:
+    def minimise(self, strength: float, iterations: int) -> Array:
+        """Return the minimiser, or the latest iterate when the time is over."""
+        if not self.history:
+            self._note(self.problem.penalised(self.latest, strength)[0], strength)
+        with contextlib.suppress(_Late):
             scipy.optimize.minimize(
                 self.problem.penalised,
-                u,
+                self.latest,
                 args=(strength,),
                 jac=True,
                 method="L-BFGS-B",
-                callback=lambda intermediate_result: self._note(intermediate_result, strength),
+                callback=lambda intermediate_result: self._step(intermediate_result, strength),
                 options={"maxiter": iterations, "ftol": 1e-7, "gtol": 1e-6, "maxcor": 20},
             )
-        except _Late:
-            self.late = True
-        if not self.history:  # the start is a minimum
-            self._append(self.problem.penalised(u, strength)[0], strength)
-        return self.latest, self.late
+        return self.latest
 
-    def _note(self, result: Any, strength: float) -> None:
+    def _step(self, result: Any, strength: float) -> None:
         self.latest = np.array(result.x)
-        self._append(float(result.fun), strength)
+        self._note(float(result.fun), strength)
         if time.perf_counter() - self.begin > self.max_seconds:
+            self.late = True
             raise _Late
 
-    def _append(self, loss: float, strength: float) -> None:
+    def _note(self, loss: float, strength: float) -> None:
         seconds = time.perf_counter() - self.begin
-        step = len(self.history) + 1
-        self.history.append({"step": step, "loss": loss, "strength": strength, "seconds": seconds})
+        self.history.append({"step": len(self.history), "loss": loss, "strength": strength, "seconds": seconds})
         if self.callback is not None:
             self.callback(self.history[-1])
 

@@ -22,7 +22,7 @@ def numeric_targets(X: Any, y: Any) -> Array:
     try:
         numbers = values.astype(np.float64)
     except (ValueError, TypeError):
-        wrong = next((value for value in values.ravel() if not _is_number(value)), values.ravel()[0])
+        wrong = next((value for value in values.ravel().tolist() if not _is_number(value)), None)
         raise ValueError(f"y must hold numbers, got {wrong!r}; for classes use INNClassifier") from None
     if numbers.ndim not in (1, 2) or numbers.size == 0:
         raise ValueError(f"y must have shape (K,) or (K, C), with at least one value, got shape {numbers.shape}")
