@@ -53,6 +53,14 @@ def finite_float(name: str, value: object, *, positive: bool = False) -> float:
     return number
 
 
+def relative_error(name: str, value: object) -> float:
+    """Return `value` as a float between 0 and 1, both excluded."""
+    number = finite_float(name, value, positive=True)
+    if number >= 1:
+        raise ValueError(f"{name} is a relative error and must be less than 1, such as 1e-6, got {number:g}")
+    return number
+
+
 def one_of(name: str, value: object, choices: Sequence[Choice]) -> Choice:
     """Return `value` if it is among `choices`."""
     for choice in choices:

@@ -48,6 +48,7 @@ def parsed(text: str) -> sympy.Expr:
 
 X, Y = (sympy.Symbol(name, real=True) for name in "xy")
 X1, X2 = (sympy.Symbol(f"x[{i}]", real=True) for i in (1, 2))
+IN_PIECES = sympy.Piecewise((1, sympy.Le(0.2, X) & (X < 0.5)), (X, (Y > 2) | ~(Y > 1)), (0, True))
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,10 @@ X1, X2 = (sympy.Symbol(f"x[{i}]", real=True) for i in (1, 2))
         ("indicator(x >= 0.5)", it.indicator(X >= 0.5)),
         ("indicator(0.2 <= x < 0.5)", it.indicator(sympy.Le(0.2, X) & (X < 0.5))),
         ("indicator(x < 1 and not (y > 2 or y < 0))", it.indicator((X < 1) & ~((Y > 2) | (Y < 0)))),
+        ("piecewise((1, x < 0.5), (y, True))", sympy.Piecewise((1, X < 0.5), (Y, True))),
+        ("piecewise((1, 0.2 <= x < 0.5), [x, y > 2 or not y > 1], (0, True))", IN_PIECES),
+        ("piecewise((x, True), (1, y < 3))", X),
+        ("piecewise((x, 1 < 2), (1, y < 3))", X),
         ("\n  x\n  + y\n", X + Y),
         ("+".join(["x"] * 300), 300 * X),
     ],
@@ -91,7 +96,20 @@ REFUSED = {
     "True": "bool constants",
     "None": "NoneType constants",
     "1j": "complex constants",
-    "x if x else y": "'if' ... 'else' is not allowed",
+    "x if x else y": r"'if' ... 'else' \(use piecewise\) is not allowed",
+    "piecewise()": r"piecewise takes 1 to 64 pairs \(value, comparison\), got 0",
+    "piecewise(" + ", ".join(["(x, y < 1)"] * 65) + ")": "1 to 64 pairs .* got 65",
+    "piecewise(1, x < 2)": r"column 11: piecewise takes pairs \(value, comparison\), such as",
+    "piecewise((1, x < 2, 3))": "piecewise takes pairs",
+    "piecewise((x < 2, 1))": "a scalar is expected, got a comparison; comparisons go into indicator or piecewise",
+    "piecewise(((1, 2), x < 2))": "a scalar is expected, got a list",
+    "piecewise((1, x), (2, True))": "the second part of a pair in piecewise is a comparison, or True",
+    "piecewise((1, x == 2), (2, True))": "== is not allowed",
+    "piecewise((1, False), (2, True))": "bool constants are not allowed",
+    "piecewise((1, 1 > 2))": "none of the conditions of piecewise ever holds",
+    "piecewise((1/0, x < 2), (2, True))": "division by zero",
+    "piecewise((1, x < 2), k=3)": "takes no named arguments",
+    "piecewise": r"piecewise is a function, written piecewise\(...\)",
     "[x for i in range(3)]": "'for' outside of sum and prod",
     "(x := 3)": "assignment is not allowed",
     "{1: 2}": "Dict is not allowed",
@@ -340,6 +358,24 @@ BAD_FILES = {
     "bad form": (file('strong = "u +"'), r"\[problem\] strong.*invalid syntax"),
     "column": (file('strong = "dt(u) - lap(u)"'), r"\[problem\] strong, column 9: lap cannot be called"),
     "refused problem": (file('strong = "u**2"'), r"problem file: strong: the problem must be linear"),
+    "nonlinear reaction": (file('strong = "dt(u) - laplacian(u) + exp(u)"'), r"got the term exp\(u\); .* PINN mode"),
+    "nonlinear transport": (
+        file('strong = "dt(u) - laplacian(u) + u*diff(u, x[1])"'),
+        r"linear in the unknown u, got the term diff\(u, x\[1\]\)\*u\*v; nonlinear problems are for the PINN mode",
+    ),
+    "no initial value": (file(tail=""), r"the time axis t needs an initial condition; add u.at\(t=0\) == value"),
+    "idle parameter": (
+        file(head=HEAD + '[axes.k]\ndomain=[1,2]\nelements=4\nkind="parameter"\n'),
+        "the parameter axis k appears in no coefficient, source or given value",
+    ),
+    "no inflow": (
+        file('strong = "dt(u) + diff(u, x[1])"'),
+        r"u is carried along x\[1\] without diffusion, and nothing is given on x\[1\].start",
+    ),
+    "both ends of time": (
+        file(tail=INITIAL + "[[conditions]]\nat = {t = 2}\nvalue = 0\n"),
+        "contradict each other: u is given at both ends of the time axis t",
+    ),
     "bad where": (file('strong="u"\nwhere={f="1/0"}'), r"\[problem.where\] f, column 1: division by zero"),
     "where circle": (
         file('strong="u*f"\nwhere={f="g+1",g="f+1"}'),
@@ -375,6 +411,7 @@ BAD_FILES = {
     "contradiction": (file(tail=INITIAL + '[[conditions]]\non="boundary"\nvalue=1'), "contradict each other"),
     "option": (file() + "[solve]\ntolerence=1e-3", "did you mean tolerance"),
     "tolerance": (file() + "[solve]\ntolerance=-1", r"\[solve\] tolerance must be a positive finite number"),
+    "large tolerance": (file() + "[solve]\ntolerance=2", r"\[solve\] tolerance is a relative error and must be less"),
     "rank": (file() + "[solve]\nrank=2.5", r"\[solve\] rank must be a positive integer, got 2.5"),
     "method": (file() + "[solve]\nmethod=3", r"\[solve\] method must be"),
     "deep": ("a = " + "[" * 5000 + "]" * 5000, "nested too deeply|no valid TOML"),
@@ -408,9 +445,15 @@ def test_names_that_nest_are_bounded() -> None:
     "expression",
     [
         "dt(u) - prod(x[1] + x[2] + i for i in range(2000))",
+        "dt(u) - prod(1 + x[1] + x[2]*i for i in range(200))",
         "dt(u) - (sum(x[i] for i in range(1, 4)) + t)**1000",
         "dt(u) - sin((x[1] + x[2] + x[3] + t)**900)",
         "dt(u) - indicator(((x[1]**1000)**1000)**1000 > 0.5)",
+        "dt(u) - piecewise(" + ", ".join(f"(1, x[1] < {i} and x[2] < {i / 2})" for i in range(1, 60)) + ", (0, True))",
+        "dt(u) - piecewise(" + ", ".join(f"(x[3]*{i}, x[1] + x[2] < {i / 9})" for i in range(1, 60)) + ", (0, True))",
+        "dt(u) - piecewise("
+        + ", ".join(f"({i}, x[1] < {i / 50} and x[2] < {i / 60} or t < x[1]*{i / 70})" for i in range(1, 50))
+        + ", (0, True))",
         "dt(u) + " + "laplacian(" * 25 + "u" + ")" * 25,
         "dt(u) - " + "*".join(["(x[1]*x[2] + x[2]*x[3] + x[1]*x[3]*t)"] * 40),
     ],

@@ -159,12 +159,20 @@ name = "b"
 test = "w"
 [problem]
 weak = "dot(grad(a), grad(v_a)) + b*v_a + dot(grad(b), grad(w)) - x*w"
+[[conditions]]
+unknown = "a"
+on = "x"
+value = 0
+[[conditions]]
+unknown = "b"
+on = "x"
+value = 0
 """
     )
     a, b = it.unknown("a", X_AXIS, Y_AXIS), it.unknown("b", X_AXIS, Y_AXIS)
     v, w = it.test_function("v"), it.test_function("w")
     weak = it.dot(it.grad(a), it.grad(v)) + b * v + it.dot(it.grad(b), it.grad(w)) - X * w
-    same(text, it.Problem(weak=weak))
+    same(text, it.Problem(weak=weak, conditions=[a.on(X_AXIS) == 0, b.on(X_AXIS) == 0]))
 
 
 def test_parameters_and_time_in_a_file() -> None:

@@ -42,6 +42,16 @@ FORMS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         r"linear in the unknown u, got the term .*u",
     ),
     "inside a function": (lambda: it.Problem(strong=it.laplacian(U) + sin(U)), ValueError, r"got the term sin\(u\)"),
+    "function of the unknown": (
+        lambda: it.Problem(strong=it.laplacian(U) - it.coefficient(np.sin, U)),
+        ValueError,
+        r"a function of unknown\('u', x, y\) makes the problem nonlinear; .* PINN mode, inntd.pinn",
+    ),
+    "value of the unknown": (
+        lambda: it.Problem(strong=it.laplacian(U), conditions=[U.on(X_AXIS) == 3 * U]),
+        ValueError,
+        r"must not contain unknowns .*, got 3\*u; conditions of Robin are fluxes, u.flux",
+    ),
     "coefficient": (lambda: it.Problem(strong=it.div(U * it.grad(U))), ValueError, "linear in the unknown u"),
     "test twice": (lambda: it.Problem(weak=A * V), ValueError, "linear in the test function v, got the term"),
     "test squared": (lambda: it.Problem(weak=A + U * V**2), ValueError, r"linear in the test function v.*v\*\*2"),

@@ -12,6 +12,7 @@ import pytest
 import sympy
 
 import inntd as it
+from inntd.problems.toml import parse_problem
 
 X, Y = it.Axis("x", 0, 1, elements=20), it.Axis("y", 0, 1, elements=20)
 K = it.Axis("k", 0, 4, elements=10, kind="parameter")
@@ -59,7 +60,7 @@ def parameters(count: int) -> list[it.Axis]:
 
 
 def test_zero_diffusion_is_told_unless_other_terms_hold_the_solution():
-    with pytest.warns(it.StabilityWarning, match=r"is zero at k=4e-12: coercivity needs it positive"):
+    with pytest.warns(it.StabilityWarning, match=r"is zero at k=0: coercivity needs it positive"):
         diffusion(K, K)
     with silence():
         diffusion(K, K, extra=1)
@@ -78,6 +79,36 @@ def test_sound_problems_are_left_in_peace():
         w = it.unknown("w", X, T)  # a wave equation: time and space have opposite signs
         wave = it.diff(v, T) * it.diff(w, T) - it.diff(v, X) * it.diff(w, X)
         it.Problem(weak=wave, conditions=[w.on(X) == 0, w.at(t=0) == 0])
+
+
+def test_positive_coefficients_are_expected_where_neither_sign_prevails():
+    for coefficient in (X - 0.5, 0.5 - X, 1 - 2.1 * X):
+        with pytest.warns(it.StabilityWarning, match=r"is -\d.* coercivity needs it positive"):
+            diffusion(coefficient)
+
+
+@pytest.mark.parametrize(
+    ("form", "more", "kind", "told"),
+    [
+        ("-div((2 - 3*x)*grad(u)) - 1", "", "space", r"is -0.9\d* at x=0.9\d*: coercivity needs it positive"),
+        ("-div(piecewise((1, x < 0.5), (0, True))*grad(u)) - 1", "", "space", r"is zero at x=0\.\d+: coercivity"),
+        ("-y*laplacian(u) - 1", "", "parameter", "is zero at y=0: coercivity"),
+        ("-laplacian(u) - indicator(x > 3)", "", "space", r"indicator\(x > 3\) is constant on the axis x from 0 to 1"),
+        ("-laplacian(u) - piecewise((y, x > 3), (1, True))", "", "space", "condition x > 3 of a piecewise expression"),
+        ("-0.001*laplacian(u) + diff(u, x) - 1", "", "space", "leaves through x.end, .* Péclet number"),
+        ("-laplacian(u) - 1", "s = 12", "space", "patches of s=12 lose digits"),
+        ("dt(u) + laplacian(u) - 1", "", "time", "runs from y.end: it amplifies every error"),
+    ],
+)
+def test_problem_files_are_warned_of_as_scripts_are(form: str, more: str, kind: str, told: str) -> None:
+    text = (
+        f"[axes.x]\ndomain = [0, 1]\nelements = 40\n{more}\n[axes.y]\ndomain = [0, 1]\nelements = 10\nkind = '{kind}'\n"
+        f'[problem]\nstrong = "{form}"\n[[conditions]]\non = "boundary"\nvalue = 0\n'
+    )
+    if kind == "time":
+        text += "[[conditions]]\nat = {y = 0}\nvalue = 0\n"
+    with pytest.warns(it.StabilityWarning, match=told):
+        parse_problem(text)
 
 
 def test_opposite_signs_in_two_directions_are_told():
@@ -225,22 +256,91 @@ def test_breaks_that_the_mesh_is_too_coarse_for_are_told():
     ],
 )
 @pytest.mark.parametrize("sign", [1, -1])
-def test_transport_without_a_value_where_the_flow_enters_is_warned_of(velocity, given, missing, sign) -> None:
+def test_transport_without_a_value_where_the_flow_enters_is_refused(velocity, given, missing, sign) -> None:
     x, t = it.Axis("x", 0, 1, elements=8), it.Axis("t", 0, 1, elements=8, kind="time")
     u = it.unknown("u", x, t)
     speed = velocity if velocity else x - 0.5  # a sign that changes: nothing is known
     conditions = [u.at(t=0) == 0] + ([u.on(getattr(x, given)) == 0] if given else [])
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        it.Problem(strong=sign * (it.dt(u) + speed * it.diff(u, x) - 1), conditions=conditions)
-    texts = [str(each.message) for each in caught if issubclass(each.category, it.StabilityWarning)]
-    assert bool(texts) == (missing is not None)
-    assert all(f"nothing is given on {missing}, where the flow enters" in text for text in texts)
+    strong = sign * (it.dt(u) + speed * it.diff(u, x) - 1)
+    if missing is None:
+        it.Problem(strong=strong, conditions=conditions)
+        return
+    instead = f" instead of x.{given}, or" if given else ", or"
+    message = rf"nothing is given on {missing}, where the flow enters: .*; give u on {missing}{instead}"
+    with pytest.raises(ValueError, match=message):
+        it.Problem(strong=strong, conditions=conditions)
 
 
-def test_stationary_transport_needs_one_face() -> None:
-    x = it.Axis("x", 0, 1, elements=8)
-    u = it.unknown("u", x)
-    with pytest.warns(it.StabilityWarning, match=r"nothing is given on x.start or x.end"):
-        it.Problem(strong=it.diff(u, x) + u - 1)
-    it.Problem(strong=it.diff(u, x) + u - 1, conditions=[u.on(x.end) == 0])
+def transport(strong: Any, unknown: Any, *faces: Any) -> it.Problem:
+    return it.Problem(strong=strong, conditions=[unknown.on(*faces) == 0] if faces else [])
+
+
+def test_stationary_transport_takes_one_end_of_every_streamline() -> None:
+    u, w = it.unknown("u", X), it.unknown("w", X, Y)
+    ahead = it.diff(u, X) + u - 1
+    oblique = it.diff(w, X) + 0.5 * it.diff(w, Y) - 1
+    for face in (X.start, X.end):
+        transport(ahead, u, face)
+    for faces in ((X.start, Y.start), (X.end, Y.end)):
+        transport(oblique, w, *faces)
+    with pytest.raises(ValueError, match=r"nothing is given on x.start, where the flow enters"):
+        transport(ahead, u)
+    with pytest.raises(ValueError, match=r"contradict the equation: .* values on x.end, where the flow leaves, follow"):
+        transport(ahead, u, X)
+    with pytest.raises(ValueError, match=r"carried along y .* nothing is given on y.start"):
+        transport(oblique, w, X.start)
+    with pytest.raises(ValueError, match=r"values on x.end, y.end, where the flow leaves, follow .* leave out"):
+        transport(oblique, w, X, Y)
+    with pytest.raises(ValueError, match=r"carried along [xy] without diffusion"):
+        transport(oblique, w, X.start, Y.end)
+
+
+def test_the_velocity_is_judged_at_the_faces() -> None:
+    """Into a sink nothing needs to be given, out of a source at both ends; a radius that vanishes is no inflow."""
+    u, r = it.unknown("u", X), it.Axis("r", 0, 1, elements=8)
+    w = it.unknown("w", r)
+    with silence():
+        transport((X - 0.5) * it.diff(u, X) + 3 * u - 1, u)
+        transport(-(X - 0.5) * it.diff(u, X) + u - 1, u, X)
+        transport(r * it.diff(w, r) + w - 1, w)
+    angle = it.Axis("a", -1, 1, elements=8, kind="parameter")
+    z = it.unknown("z", X, T, angle)
+    with pytest.warns(it.StabilityWarning, match=r"nothing is given on x.start, through which the flow seems to enter"):
+        it.Problem(strong=it.dt(z) + angle * it.diff(z, X) - 1, conditions=[z.at(t=0) == 0, z.on(X.end) == 0])
+
+
+def test_diffusion_across_tells_the_direction_of_a_march() -> None:
+    """u_x = u_yy runs from x.start, u_x = -u_yy from x.end."""
+    u = it.unknown("u", X, Y)
+    for sign, right, wrong in ((1, X.start, X.end), (-1, X.end, X.start)):
+        strong = it.diff(u, X) - sign * it.diff(u, Y, 2) - 1
+        it.Problem(strong=strong, conditions=[u.on(Y) == 0, u.on(right) == 0])
+        with pytest.raises(ValueError, match=rf"nothing is given on {right}, .*; give u on {right} instead of {wrong}"):
+            it.Problem(strong=strong, conditions=[u.on(Y) == 0, u.on(wrong) == 0])
+
+
+def test_values_along_axes_without_derivatives_are_refused() -> None:
+    """What the equation says for each parameter, or for each instant, no condition can say once more."""
+    z, w = it.unknown("z", X, K), it.unknown("w", X, T)
+    pair = it.unknown("q", it.Axis.discrete("c", 2), X)
+    for strong, conditions, message in (
+        (-it.laplacian(z) - K, [z.on(X) == 0, z.on(K.start) == 0], "z is given on k.start, but no term .* along k"),
+        (-it.laplacian(w) - T, [w.on(X) == 0, w.at(t=0) == 0], "w is given on t.start, but no term .* along t"),
+        ([-it.laplacian(pair[0]) - 1, pair[1] - pair[0]], [pair.on(X) == [0, 0]], r"q\[1\] is given on x.start"),
+    ):
+        with pytest.raises(ValueError, match=f"conditions contradict the equation: {message}"):
+            it.Problem(strong=strong, conditions=conditions)
+
+
+def test_a_missing_inflow_value_leaves_the_matrix_singular() -> None:
+    """Why it is refused: the smallest singular value falls exponentially with the elements, with a value as 1/n."""
+    from inntd.axes import assembly
+
+    smallest = []
+    for elements in (8, 16, 32):
+        axis = it.Axis("x", 0, 1, elements=elements)
+        matrix = (assembly.matrix(axis, 1, 0) + assembly.matrix(axis)).toarray()
+        smallest.append([np.linalg.svd(part, compute_uv=False)[-1] for part in (matrix, matrix[1:, 1:])])
+    free, given = np.array(smallest).T
+    assert (free[1:] < 0.02 * free[:-1]).all()
+    assert (given[1:] > 0.3 * given[:-1]).all()

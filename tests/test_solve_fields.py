@@ -111,13 +111,22 @@ def test_boundary_values_of_single_components_are_lifted() -> None:
 
 
 @pytest.mark.parametrize("method", ["auto", "alternating"])
-def test_a_mixed_problem_whose_bases_do_not_fit_is_not_called_solved(method: str) -> None:
-    """Velocity and pressure of equal order: pressures that no velocity sees, and a level that nothing fixes."""
+def test_a_mixed_problem_whose_bases_do_not_fit_is_not_called_solved(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Velocity and pressure of equal order: pressures that no velocity sees, and a level that nothing fixes.
+
+    Where coarse meshes are too large to show it, two runs from different starting values do.
+    """
     x, y, c = it.Axis("x", 0, 1, elements=5, s=2), it.Axis("y", 0, 1, elements=5, s=2), it.Axis.discrete("c", 2)
     velocity, pressure = it.unknown("U", c, x, y), it.unknown("p", x, y)
     w, q = it.test_function("W"), it.test_function("q")
     weak = it.inner(it.grad(velocity), it.grad(w)) - pressure * it.div(w) - q * it.div(velocity) - w[0] * sympify(y)
-    answer = it.solve(it.Problem(weak=weak, conditions=[velocity.on(x, y) == [0, 0]]), method=method)  # type: ignore[arg-type]
+    conditions = [velocity.on(x, y) == [0, 0]]
+    with pytest.raises(ValueError, match=r"any constant may be added to p, .* bases of equal order for p"):
+        it.Problem(weak=weak, conditions=conditions)
+    monkeypatch.setattr("inntd.problems.determined._MOST", 0)
+    answer = it.solve(it.Problem(weak=weak, conditions=conditions), method=method)  # type: ignore[arg-type]
     assert answer.status == "diverged"
     assert "singular or nearly so" in answer.message
     assert answer.error_estimate.algebraic > 1e-3

@@ -206,3 +206,30 @@ def test_boosting_lowers_the_loss_mode_by_mode() -> None:
     assert error(found.model) < 2e-2
     several = fit_boosting(axes(), x, np.column_stack([y, 2 * y]), rank=4)
     assert several.model.axes[-1].name == "output"
+
+
+def _train_in_process(rank: int, world: int, file: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=world)
+    x, y = samples(1000)
+    found = fit_adam(axes(), x, y, rank=4, epochs=5, batch=256, dtype="float64")
+    np.save(Path(folder) / f"losses{rank}.npy", [entry["loss"] for entry in found.history])
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path) -> None:
+    x, y = samples(1000)
+    alone = [entry["loss"] for entry in fit_adam(axes(), x, y, rank=4, epochs=5, batch=256, dtype="float64").history]
+    context = torch.multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=_train_in_process, args=(rank, 2, str(tmp_path / "store"), str(tmp_path)))
+        for rank in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    for rank in range(2):
+        np.testing.assert_allclose(np.load(tmp_path / f"losses{rank}.npy"), alone, rtol=1e-9)

@@ -75,12 +75,10 @@ struct CpFit<T>::State {
     return loss;
   }
 
-  // Gradients of the mean loss over some blocks, one per thread; returns the sum of squares. `block_of(i)` is the
-  // i-th of `count` blocks.
+  // Gradients of the mean loss over `batch` points, one per thread, as far as `count` blocks have a share in them;
+  // returns the sum of squares. `block_of(i)` is the i-th block.
   template <class BlockOf>
-  double add_blocks(std::int64_t count, const BlockOf& block_of, int threads, std::int64_t& batch, int& workers) {
-    batch = 0;
-    for (std::int64_t i = 0; i < count; ++i) batch += points.size(block_of(i));
+  double add_blocks(std::int64_t count, const BlockOf& block_of, std::int64_t batch, int threads, int& workers) {
     const T scale = static_cast<T>(2.0 / static_cast<double>(batch * components()));
     workers = static_cast<int>(std::clamp<std::int64_t>(count, 1, std::max(threads, 1)));
     hire(workers);
@@ -99,6 +97,37 @@ struct CpFit<T>::State {
     double loss = 0.0;
     for (int w = 0; w < workers; ++w) loss += losses[static_cast<std::size_t>(w)];
     return loss;
+  }
+
+  template <class BlockOf>
+  std::int64_t size_of(std::int64_t count, const BlockOf& block_of) const {
+    std::int64_t size = 0;
+    for (std::int64_t i = 0; i < count; ++i) size += points.size(block_of(i));
+    return size;
+  }
+
+  // Moves the threads' gradients, added up, to `gradient`.
+  void collect(int workers) {
+    fold(workers);
+    std::fill_n(gradient.get(), layout.size(), T(0));
+    for (int w = 0; w < workers; ++w) {
+      T* part = workspaces[static_cast<std::size_t>(w)]->gradient();
+      for (std::int64_t i = 0; i < layout.size(); ++i) {
+        gradient[static_cast<std::size_t>(i)] += part[i];
+        part[i] = T(0);
+      }
+    }
+  }
+
+  static AdamStep<T> adam_step(double rate, std::int64_t done, const AdamSettings& settings) {
+    const double step = static_cast<double>(done + 1);
+    return {static_cast<T>(rate),
+            static_cast<T>(settings.beta1),
+            static_cast<T>(settings.beta2),
+            static_cast<T>(1.0 - std::pow(settings.beta1, step)),
+            static_cast<T>(1.0 - std::pow(settings.beta2, step)),
+            static_cast<T>(settings.epsilon),
+            static_cast<T>(settings.decay)};
   }
 
   // All axes' repeated rows, of each thread's gradient.
@@ -160,6 +189,11 @@ std::int64_t CpFit<T>::block() const {
 }
 
 template <class T>
+std::int64_t CpFit<T>::count() const {
+  return state_->points.count();
+}
+
+template <class T>
 void CpFit<T>::put(What what, std::int64_t d, const T* factor) {
   state_->layout.put(state_->array(what), d, factor);
 }
@@ -194,22 +228,16 @@ double CpFit<T>::run(const std::int32_t* order, std::int64_t length, std::int64_
   double total = 0.0;
   for (std::int64_t begin = 0, i = 0; begin < length; begin += blocks_per_step, ++i) {
     const std::int64_t count = std::min(blocks_per_step, length - begin);
-    std::int64_t batch = 0;
     int workers = 1;
-    const double loss = state.add_blocks(
-        count, [&](std::int64_t k) { return std::int64_t{order[begin + k]}; }, threads, batch, workers);
+    const auto block_of = [&](std::int64_t k) { return std::int64_t{order[begin + k]}; };
+    const double loss = state.add_blocks(count, block_of, state.size_of(count, block_of), threads, workers);
     if (!std::isfinite(loss)) {  // the parameters of the last good step stay
       state.clear_gradients();
       return loss;
     }
     total += loss;
-    const double step = static_cast<double>(done + i + 1);
     state.fold(workers);
-    state.update(
-        {static_cast<T>(rates[i]), static_cast<T>(settings.beta1), static_cast<T>(settings.beta2),
-         static_cast<T>(1.0 - std::pow(settings.beta1, step)), static_cast<T>(1.0 - std::pow(settings.beta2, step)),
-         static_cast<T>(settings.epsilon), static_cast<T>(settings.decay)},
-        workers, threads);
+    state.update(State::adam_step(rates[i], done + i, settings), workers, threads);
   }
   return total / static_cast<double>(state.components());
 }
@@ -217,20 +245,31 @@ double CpFit<T>::run(const std::int32_t* order, std::int64_t length, std::int64_
 template <class T>
 double CpFit<T>::gradient(int threads) {
   State& state = *state_;
-  std::int64_t batch = 0;
+  int workers = 1;
+  const std::int64_t count = state.points.count();
+  const double loss =
+      state.add_blocks(state.points.blocks(), [](std::int64_t b) { return b; }, count, threads, workers);
+  state.collect(workers);
+  return loss / static_cast<double>(count * state.components());
+}
+
+template <class T>
+double CpFit<T>::partial_gradient(const std::int32_t* order, std::int64_t length, std::int64_t batch, int threads) {
+  State& state = *state_;
   int workers = 1;
   const double loss =
-      state.add_blocks(state.points.blocks(), [](std::int64_t b) { return b; }, threads, batch, workers);
-  state.fold(workers);
-  std::fill_n(state.gradient.get(), state.layout.size(), T(0));
-  for (int w = 0; w < workers; ++w) {
-    T* part = state.workspaces[static_cast<std::size_t>(w)]->gradient();
-    for (std::int64_t i = 0; i < state.layout.size(); ++i) {
-      state.gradient[static_cast<std::size_t>(i)] += part[i];
-      part[i] = T(0);
-    }
-  }
-  return loss / static_cast<double>(batch * state.components());
+      state.add_blocks(length, [&](std::int64_t k) { return std::int64_t{order[k]}; }, batch, threads, workers);
+  state.collect(workers);
+  return loss / static_cast<double>(state.components());
+}
+
+template <class T>
+void CpFit<T>::apply(double rate, std::int64_t done, const AdamSettings& settings) {
+  State& state = *state_;
+  T* gradient = state.gradient.get();
+  kernels().of<T>().train.adam(state.parameters.get(), state.mean.get(), state.square.get(), &gradient, 1, 0,
+                               state.layout.size(), State::adam_step(rate, done, settings));
+  for (std::int64_t d = 0; d < state.layout.dimension(); ++d) state.layout.repeat(state.parameters.get(), d);
 }
 
 template class CpFit<float>;

@@ -138,9 +138,7 @@ class Fit {
     require(order.ndim == 1 && blocks_per_step > 0, "order must have shape (n,), blocks_per_step must be at least 1");
     const std::int64_t steps = (order.shape[0] + blocks_per_step - 1) / blocks_per_step;
     require(rates.ndim == 1 && rates.shape[0] == steps, "rates must have one entry per step");
-    for (std::int64_t i = 0; i < order.shape[0]; ++i) {
-      require(order.data[i] >= 0 && order.data[i] < fit_->blocks(), "order must hold numbers of blocks");
-    }
+    require_order(order);
     py::gil_scoped_release release;
     return fit_->run(order.data, order.shape[0], blocks_per_step, rates.data, done, {beta1, beta2, epsilon, decay},
                      threads);
@@ -152,8 +150,20 @@ class Fit {
     return fit_->gradient(threads);
   }
 
+  double partial_gradient(Tensor<const std::int32_t> order, std::int64_t batch, int threads) {
+    require_order(order);
+    require(batch > 0, "batch must be at least 1");
+    py::gil_scoped_release release;
+    return fit_->partial_gradient(order.data, order.shape[0], batch, threads);
+  }
+  void apply(double rate, std::int64_t done, double beta1, double beta2, double epsilon, double decay) {
+    py::gil_scoped_release release;
+    fit_->apply(rate, done, {beta1, beta2, epsilon, decay});
+  }
+
   std::int64_t blocks() const { return fit_->blocks(); }
   std::int64_t block() const { return fit_->block(); }
+  std::int64_t count() const { return fit_->count(); }
 
  private:
   static What named(const std::string& what) {
@@ -162,6 +172,12 @@ class Fit {
     if (what == "square") return What::square;
     if (what == "gradient") return What::gradient;
     throw py::value_error("what must be 'parameters', 'mean', 'square' or 'gradient', got '" + what + "'");
+  }
+  void require_order(const Tensor<const std::int32_t>& order) const {
+    require(order.ndim == 1, "order must have shape (n,)");
+    for (std::int64_t i = 0; i < order.shape[0]; ++i) {
+      require(order.data[i] >= 0 && order.data[i] < fit_->blocks(), "order must hold numbers of blocks");
+    }
   }
   template <class U>
   void require_factor(std::int64_t d, const Tensor<U>& factor) const {
@@ -196,9 +212,13 @@ void bind(py::module_& module, const char* name) {
       .def("run", &Fit<T>::run, py::arg("order"), py::arg("blocks_per_step"), py::arg("rates"), py::arg("done"),
            py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8, py::arg("decay") = 0.0,
            py::arg("threads") = 1)
+      .def("partial_gradient", &Fit<T>::partial_gradient, py::arg("order"), py::arg("batch"), py::arg("threads") = 1)
+      .def("apply", &Fit<T>::apply, py::arg("rate"), py::arg("done"), py::arg("beta1") = 0.9, py::arg("beta2") = 0.999,
+           py::arg("epsilon") = 1e-8, py::arg("decay") = 0.0)
       .def("gradient", &Fit<T>::gradient, py::arg("threads") = 1)
       .def_property_readonly("blocks", &Fit<T>::blocks)
-      .def_property_readonly("block", &Fit<T>::block);
+      .def_property_readonly("block", &Fit<T>::block)
+      .def_property_readonly("count", &Fit<T>::count);
 }
 
 }  // namespace

@@ -240,14 +240,15 @@ class Algebra:
         except WithoutDerivative:
             raise
         except ValueError:
-            raise ValueError(_no_derivative(shown, self.axes[axis].name)) from None
+            raise no_derivative(shown, self.axes[axis].name) from None
         if derivative.has(*_JUMPS):
-            raise ValueError(_no_derivative(shown, self.axes[axis].name))
+            raise no_derivative(shown, self.axes[axis].name)
         return derivative
 
 
-def _no_derivative(shown: sympy.Expr, axis: str) -> str:
-    return (
+def no_derivative(shown: sympy.Expr, axis: str) -> ValueError:
+    """Return the error for a factor that jumps and should be differentiated."""
+    return ValueError(
         f"the factor {shown} is differentiated in {axis}, but it jumps and has no derivative there; "
         "keep it outside of diff, grad and laplacian, or write div(k*grad(u)) or the weak form"
     )

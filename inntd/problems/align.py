@@ -9,6 +9,7 @@ import numpy as np
 
 from inntd.axes import Axis
 from inntd.problems.conditions import Dirichlet
+from inntd.problems.pieces import jumps
 from inntd.problems.separate import AxisFunction, BilinearTerm, LinearTerm, SeparatedFunction
 
 #: Of more breaks than this share of the elements only jumps are taken, if these are fewer: quadrature splits at all.
@@ -71,10 +72,10 @@ def _aligned(axis: Axis, functions: Sequence[AxisFunction]) -> tuple[Axis, str]:
     points = {point for function in functions for point in (*function.breaks, *_seam(axis, function))}
     most, left_out = max(1.0, _MOST * axis.elements), ""
     if len(points) > most:
-        jumps = {point for function in functions for point in (*_jumps(axis, function), *_seam(axis, function))}
-        chosen = jumps if len(jumps) <= most else set()
+        jumping = {point for function in functions for point in (*_jumps(axis, function), *_seam(axis, function))}
+        chosen = jumping if len(jumping) <= most else set()
         left_out = f"axis {axis.name}: {len(points - chosen)} breaks are too many for its {axis.elements} elements: "
-        left_out += f"patches cross them{JUMPS_LEFT_OUT if jumps - chosen else ''}; use more elements"
+        left_out += f"patches cross them{JUMPS_LEFT_OUT if jumping - chosen else ''}; use more elements"
         points = chosen
     changed = axis.with_breaks(sorted(points))
     notes = [_moved(axis, changed)] if changed is not axis else []
@@ -83,18 +84,10 @@ def _aligned(axis: Axis, functions: Sequence[AxisFunction]) -> tuple[Axis, str]:
 
 def _jumps(axis: Axis, function: AxisFunction) -> list[float]:
     """Return the breaks at which the function itself jumps, rather than its slope."""
-    if not function.breaks:
-        return []
-    start, end = axis.domain
-    step, points = 1e-7 * (end - start), np.array(function.breaks)
     try:
-        before, after = function(np.maximum(points - step, start)), function(np.minimum(points + step, end))
+        return jumps(function, function.breaks, axis.domain)
     except ValueError:  # infinite beside a break
         return list(function.breaks)
-    size = max(np.abs(before).max(), np.abs(after).max())
-    return [
-        point for point, change in zip(function.breaks, np.abs(after - before), strict=True) if change > 1e-3 * size
-    ]
 
 
 def _seam(axis: Axis, function: AxisFunction) -> tuple[float, ...]:

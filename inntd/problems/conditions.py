@@ -17,6 +17,7 @@ from inntd.problems.assembler import Assembler
 from inntd.problems.expand import Separator
 from inntd.problems.fields import Unknown, VectorUnknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
+from inntd.problems.pieces import jump_along
 from inntd.problems.separate import Array, BilinearTerm, SeparatedFunction
 from inntd.problems.setting import Setting
 from inntd.problems.tensor import Tensor, operand
@@ -141,7 +142,8 @@ class Trace(_Restriction):
     def _known(self, value: object) -> sympy.Expr:
         expression = self._expression(value)
         if fields_in(expression):
-            raise ValueError(f"the value of {self!r} must not contain unknowns or test functions, got {expression}")
+            raise ValueError(f"the value of {self!r} must not contain unknowns or test functions, got {expression}; "
+                             "conditions of Robin are fluxes, u.flux(face) == h * (outside - u)")  # fmt: skip
         return expression
 
 
@@ -250,6 +252,15 @@ def check_whole_faces(condition: Condition, separator: Separator) -> None:
             raise ValueError(
                 f"the condition {condition} holds on a part of a face only, because of {part}; "
                 "conditions hold on whole faces: make the value continuous"
+            )
+    for value, axis in itertools.product(condition.values, separator.axes):
+        if axis.kind != "space" or not value.has(sympy.Piecewise) or axis._sympy_() not in value.free_symbols:
+            continue
+        place = jump_along(value, axis, separator.axes)
+        if place is not None:
+            raise ValueError(
+                f"the condition {condition} jumps at {axis.name}={place:g}, but functions without jumps take its "
+                "values at the nodes; make the value continuous"
             )
 
 

@@ -13,6 +13,7 @@ from inntd.axes import Axis
 from inntd.problems import calculus, functions
 from inntd.problems.algebra import (
     COORDINATE,
+    MAX_TERMS,
     NOTHING,
     Algebra,
     Index,
@@ -21,13 +22,16 @@ from inntd.problems.algebra import (
     SeparationError,
     Span,
     Terms,
+    no_derivative,
 )
 from inntd.problems.fields import FieldSymbol, TestFunction, Unknown
 from inntd.problems.nodes import Operator
+from inntd.problems.pieces import jump_along
 from inntd.problems.shapes import ShapeError, Value, combine, each, shape_of, shown_shape
 from inntd.problems.text import shorten
 
 _NO = frozenset[int]()
+_MAX_PRODUCTS = 5 * MAX_TERMS  # that the expansion of one product of sums may take
 _NOT_FUNCTIONS = (
     AppliedUndef,
     sympy.Derivative,
@@ -142,6 +146,8 @@ class Separator(Algebra):
         if isinstance(e, Operator):
             return calculus.expand(self, e)
         if scope.fields:
+            if isinstance(e, sympy.Piecewise) and not any(self.scope(condition).fields for _, condition in e.args):
+                return functions.piecewise(self, e)
             raise self.nonlinear(e)
         return functions.expand(self, e)
 
@@ -164,8 +170,16 @@ class Separator(Algebra):
         for axis, group in by_axis.items():
             assert isinstance(result, dict)
             result = self.multiply(result, self.term(axis, sympy.Mul(*map(self.one_dimensional, group))))
+        work = 0
         for argument in others:
-            result = self.scaled(whole, result, self.value(argument))
+            value = self.value(argument)
+            work += _size(result) * _size(value)
+            if work > _MAX_PRODUCTS:
+                raise SeparationError(
+                    f"a product of {len(others)} sums takes more than {_MAX_PRODUCTS} products to expand: "
+                    f"{shorten(whole)}; write it with fewer sums"
+                )
+            result = self.scaled(whole, result, value)
         return result
 
     def scaled(self, whole: sympy.Expr, left: Value, right: Value) -> Value:
@@ -225,6 +239,12 @@ class Separator(Algebra):
             f"the problem must be linear in the {role} {' and '.join(names)}, got the term {shorten(e)}{advice}"
         )
 
+    def derivative(self, function: sympy.Expr, symbol: sympy.Symbol, shown: sympy.Expr, axis: int) -> sympy.Expr:
+        """Differentiate by SymPy's rules, refusing jumps, also those between the pieces that SymPy passes over."""
+        if shown.has(sympy.Piecewise) and jump_along(shown, self.axes[axis], self.axes) is not None:
+            raise no_derivative(shown, self.axes[axis].name)
+        return super().derivative(function, symbol, shown, axis)
+
     def coupled(self, e: sympy.Expr) -> Terms:
         """Return a factor of several axes as it is; it is separated numerically in the end."""
         return {(None, None, frozenset([(tuple(sorted(self.scope(e).axes)), e)])): 1.0}
@@ -239,6 +259,10 @@ class Separator(Algebra):
         return Inseparable(
             f"the factor {shorten(e)} couples the axes {names} and does not factor by axis after expansion"
         )
+
+
+def _size(value: Value) -> int:
+    return len(value) if isinstance(value, dict) else sum(map(_size, value))
 
 
 def _check_component(e: FieldSymbol, count: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import sympy
 from sympy.core.relational import Relational
 
 from inntd.problems.algebra import COORDINATE, Inseparable, SeparationError, Span, Terms
+from inntd.problems.breaks import breaks
 from inntd.problems.given import Given
 from inntd.problems.indicator import Indicator
 
@@ -21,6 +23,8 @@ MAX_SINE_AXES = 16
 MAX_POWER = 64
 #: Arguments that would expand to more terms than this are not expanded.
 MAX_EXPANSION = 2000
+#: Pieces whose conditions couple axes are told apart by indicators up to this number.
+MAX_REGIONS = 6
 
 Parts = dict[int, sympy.Expr]  # position of an axis (-1: constant) -> summand in the original symbols
 
@@ -236,8 +240,45 @@ def _refuse(separator: Separator, e: sympy.Expr) -> Terms:
     raise separator.inseparable(e)
 
 
-def _piecewise(separator: Separator, e: sympy.Expr) -> Terms:
+def piecewise(separator: Separator, e: sympy.Expr) -> Terms:
     """Write a piecewise expression as a sum of indicators times its pieces."""
+    relations = set[Relational]().union(*(condition.atoms(Relational) for _, condition in e.args))
+    by_axis: dict[int, list[Relational]] = {}
+    for relation in sorted(relations, key=str):
+        axes = separator.scope(relation).axes
+        if len(axes) != 1:
+            return _by_regions(separator, e)
+        by_axis.setdefault(next(iter(axes)), []).append(relation)
+    return _by_intervals(separator, e, by_axis)
+
+
+def _by_intervals(separator: Separator, e: sympy.Expr, by_axis: dict[int, list[Relational]]) -> Terms:
+    """Split one axis where the conditions switch along it: on each part these are about the other axes only.
+
+    The number of products is at most that of the parts, however many pieces there are.
+    """
+    places = {
+        axis: {p for one in own for p in breaks(separator.one_dimensional(one), separator.axes[axis].domain)}
+        for axis, own in by_axis.items()
+    }
+    axis = max(places, key=lambda each: len(places[each]))
+    symbol, (start, end) = separator.axes[axis]._sympy_(), separator.axes[axis].domain
+    parts: dict[sympy.Expr, list[sympy.Basic]] = {}
+    for left, right in itertools.pairwise([start, *sorted(places[axis]), end]):
+        middle = sympy.Float((left + right) / 2)
+        known = {relation: relation.xreplace({symbol: middle}) for relation in by_axis[axis]}
+        inner = sympy.Piecewise(*((value, condition.xreplace(known)) for value, condition in e.args))
+        after = sympy.true if left == start else symbol >= sympy.Float(left)
+        before = sympy.true if right == end else symbol < sympy.Float(right)
+        parts.setdefault(inner, []).append(sympy.And(after, before))
+    products = (Indicator(sympy.Or(*where)) * inner for inner, where in parts.items() if inner is not sympy.nan)
+    return separator.add(separator.terms(product) for product in products)
+
+
+def _by_regions(separator: Separator, e: sympy.Expr) -> Terms:
+    """Multiply each piece with the indicator of its region; the conditions couple several axes."""
+    if len(e.args) > MAX_REGIONS and separator.scope(e).plain:
+        raise separator.inseparable(e)
     before: list[sympy.Basic] = []
     total = []
     for value, condition in e.args:
@@ -264,6 +305,6 @@ _RULES: tuple[tuple[type | tuple[type, ...], _Rule], ...] = (
     (sympy.log, _logarithm),
     ((sympy.Abs, sympy.sign), _multiplicative),
     (Indicator, _indicator),
-    (sympy.Piecewise, _piecewise),
+    (sympy.Piecewise, piecewise),
     (Given, _given),
 )

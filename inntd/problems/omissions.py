@@ -45,10 +45,9 @@ def check_parameters(
 
 
 def idle_indicators(axes: Sequence[Axis], expressions: Iterable[sympy.Expr]) -> Iterator[str]:
-    """Find indicators that are constant along an axis which they name, since their breaks lie outside of it."""
+    """Find indicators, and pieces, that are constant along an axis which they name: their breaks lie outside of it."""
     known = {axis.name: axis for axis in axes if not axis.discrete}
-    indicators = set[Indicator]().union(*(expression.atoms(Indicator) for expression in expressions))
-    for indicator in sorted(indicators, key=str):
+    for indicator, shown_name in sorted(_indicators(expressions).items(), key=str):
         by_axis: dict[str, list[Relational]] = {}
         for relation in indicator.atoms(Relational):
             names = {symbol.name for symbol in relation.free_symbols}
@@ -67,9 +66,20 @@ def idle_indicators(axes: Sequence[Axis], expressions: Iterable[sympy.Expr]) -> 
             shown = ", ".join(f"{place:g}" for place in places)
             outside = f"its break{'s' * (len(places) > 1)} at {shown} lie{'s' * (len(places) == 1)} outside"
             yield (
-                f"{indicator} is constant on the axis {name} from {start:g} to {end:g}: "
+                f"{shown_name} is constant on the axis {name} from {start:g} to {end:g}: "
                 f"{outside if places else 'it has no break there'}; mend the relation, or the axis"
             )
+
+
+def _indicators(expressions: Iterable[sympy.Expr]) -> dict[sympy.Basic, str]:
+    """Return indicators, and conditions of piecewise expressions, with what they are called."""
+    found: dict[sympy.Basic, str] = {}
+    for expression in expressions:
+        found |= {indicator: str(indicator) for indicator in expression.atoms(Indicator)}
+        for node in expression.atoms(sympy.Piecewise):
+            conditions = (condition for _, condition in node.args if not condition.atoms(sympy.Eq, sympy.Ne))
+            found |= {condition: f"the condition {condition} of a piecewise expression" for condition in conditions}
+    return found
 
 
 def _places(relation: Relational, start: float, end: float) -> list[float]:

@@ -8,7 +8,7 @@ import sympy
 
 from inntd.axes import Axis
 from inntd.problems.fields import FieldSymbol, TestFunction, Unknown, fields_in, symbol_of
-from inntd.problems.nodes import Divergence, Gradient, Laplacian, TimeDerivative, rank_of
+from inntd.problems.nodes import Divergence, Gradient, Laplacian, Partial, TimeDerivative, rank_of
 from inntd.problems.tensor import Tensor, operand, tensor_of, wrapped
 from inntd.problems.text import shorten
 
@@ -49,7 +49,8 @@ def diff(expression: Any, axis: Axis | sympy.Symbol, order: int = 1) -> Any:
             raise ValueError(f"axis must be one of the axes of {found.field.name} ({known}), got {symbol}")
     result = inside
     for _ in range(order):
-        result = _differentiate(result, symbol)
+        # Pieces wait for the axes: whether they jump, which SymPy passes over, depends on these.
+        result = Partial(result, symbol) if result.has(sympy.Piecewise) else _differentiate(result, symbol)
     return wrapped(result)
 
 

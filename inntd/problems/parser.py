@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import sympy
+from sympy.logic.boolalg import Boolean
 
 from inntd.problems.faces import on
 from inntd.problems.indicator import indicator
@@ -29,6 +30,7 @@ from inntd.problems.whitelist import (
     MAX_EXPONENT,
     MAX_LENGTH,
     MAX_NUMBER,
+    MAX_PIECES,
     MAX_RANGE,
     MAX_STEPS,
     OPERATORS,
@@ -132,7 +134,9 @@ class Parser:
     def _scalar(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> sympy.Expr:
         value = self._value(node, variables, depth)
         if not isinstance(value, sympy.Expr):
-            self._refuse(node, f"a scalar is expected, got {kind_of(value)}; comparisons go into indicator(...)")
+            self._refuse(
+                node, f"a scalar is expected, got {kind_of(value)}; comparisons go into indicator or piecewise"
+            )
         return value
 
     def _checked(self, node: ast.AST, value: sympy.Expr) -> sympy.Expr:
@@ -253,7 +257,7 @@ class Parser:
             self._refuse(
                 node,
                 "lists and comparisons take no arithmetic, but for a list added to a vector; comparisons go into "
-                "indicator(...)",
+                "indicator or piecewise",
             )
         result: Value
         try:
@@ -325,6 +329,8 @@ class Parser:
             self._refuse(node, f"{name} takes no named arguments")
         if name in ("sum", "prod"):
             return self._accumulate(node, name, variables, depth)
+        if name == "piecewise":
+            return self._checked(node, self._piecewise(node, variables, depth))
         arguments = [self._value(argument, variables, depth) for argument in node.args]
         try:
             result = self._apply(node, name, arguments)
@@ -357,6 +363,32 @@ class Parser:
             return SEVERAL[name](*arguments)
         self._count(node, name, arguments, 1, 1)
         return FUNCTIONS[name](arguments[0])
+
+    def _piecewise(self, node: ast.Call, variables: Mapping[str, int], depth: int) -> sympy.Expr:
+        """Return SymPy's `Piecewise` of pairs (value, comparison), the last one often (value, True)."""
+        if not 1 <= len(node.args) <= MAX_PIECES:
+            self._refuse(node, f"piecewise takes 1 to {MAX_PIECES} pairs (value, comparison), got {len(node.args)}")
+        pieces: list[tuple[sympy.Expr, Boolean]] = []
+        for pair in node.args:
+            if not isinstance(pair, (ast.Tuple, ast.List)) or len(pair.elts) != 2:
+                self._refuse(pair, "piecewise takes pairs (value, comparison), such as (1, x < 0.5), (2, True)")
+            value = self._scalar(pair.elts[0], variables, depth)
+            condition = self._condition(pair.elts[1], variables, depth)
+            if pieces and pieces[-1][0] == value:  # SymPy would multiply out the conditions of equal neighbours
+                pieces[-1] = value, sympy.Or(pieces[-1][1], condition)
+            else:
+                pieces.append((value, condition))
+        if all(condition == sympy.false for _, condition in pieces):
+            self._refuse(node, "none of the conditions of piecewise ever holds")
+        return sympy.Piecewise(*pieces)
+
+    def _condition(self, node: ast.expr, variables: Mapping[str, int], depth: int) -> Boolean:
+        if isinstance(node, ast.Constant) and node.value is True:
+            return sympy.true
+        condition = self._value(node, variables, depth)
+        if not is_comparison(condition):
+            self._refuse(node, "the second part of a pair in piecewise is a comparison, or True in the last pair")
+        return condition
 
     def _on(self, node: ast.Call, arguments: list[Value]) -> Value:
         if len(arguments) < 2:

@@ -28,6 +28,8 @@ from inntd.problems.conditions import (
     join_equal,
     separate_condition,
 )
+from inntd.problems.counting import check_counts
+from inntd.problems.determined import check_determined
 from inntd.problems.expand import Separator
 from inntd.problems.faces import check_faces, check_flux_unknowns, flux_form, refuse_faces
 from inntd.problems.fields import Unknown, expression_of, fields_in
@@ -36,11 +38,13 @@ from inntd.problems.indicator import Indicator
 from inntd.problems.nodes import Operator
 from inntd.problems.numerical import DEFAULT_RANK, DEFAULT_TOLERANCE, SMALLEST_TOLERANCE, Numerical, Separation
 from inntd.problems.omissions import check_parameters, idle_indicators
+from inntd.problems.pieces import check_pieces
 from inntd.problems.separate import BilinearTerm, LinearTerm, PointFunction, SeparatedFunction
 from inntd.problems.setting import Setting, setting_of_strong, setting_of_weak
 from inntd.problems.stability import doubts
 from inntd.problems.tensor import scalar_of
 from inntd.problems.text import shorten
+from inntd.problems.transport import check_transport
 from inntd.problems.weaken import by_parts, weak_form
 
 
@@ -104,8 +108,8 @@ class Problem:
         An argument of the wrong kind.
     ValueError
         Unknown symbols, a term that is not linear in u or v, a factor that couples axes and takes too many products,
-        contradictory or missing conditions, a parameter that appears nowhere; the message names the term and the
-        remedy.
+        contradictory or missing conditions, equations that leave components open, a parameter that appears nowhere;
+        the message names the term and the remedy.
 
     Warns
     -----
@@ -136,7 +140,7 @@ class Problem:
         separation_rank: int = DEFAULT_RANK,
     ) -> None:
         begin = time.perf_counter()
-        self.separation_tolerance = _checks.finite_float("separation_tolerance", separation_tolerance, positive=True)
+        self.separation_tolerance = _checks.relative_error("separation_tolerance", separation_tolerance)
         self.separation_rank = _checks.positive_int("separation_rank", separation_rank)
         if (weak is None) == (strong is None):
             raise TypeError(f"Problem needs either weak or strong, got {'neither' if weak is None else 'both'}")
@@ -254,7 +258,11 @@ class Problem:
         values = [value for condition in self.written_conditions for value in condition.values]
         found = [*idle_indicators(self.axes, [self.weak, *values])]
         found += [note for note in self.notes if JUMPS_LEFT_OUT in note]
-        for doubt in found + doubts(self.setting, self.axes, self.operator, self.conditions):
+        parts = self.setting, self.axes, self.operator, self.conditions
+        found += check_transport(*parts)
+        check_counts(*parts)
+        check_determined(*parts)
+        for doubt in found + doubts(*parts):
             warnings.warn(doubt, StabilityWarning, stacklevel=3)
 
     def _align(self) -> None:
@@ -373,6 +381,7 @@ def check_symbols(expression: sympy.Expr, axes: Sequence[Axis], where: str) -> N
             f"the axes of the unknown are {shorten(', '.join(known))}{hint}"
         )
     check_domains(expression, axes, where)
+    check_pieces(expression, axes, where)
 
 
 def _split(terms: Terms, setting: Setting) -> tuple[Terms, Terms]:

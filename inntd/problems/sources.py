@@ -13,6 +13,7 @@ import sympy
 
 from inntd.axes import Axis
 from inntd.models import CPModel, TuckerModel
+from inntd.problems.fields import FieldSymbol, Unknown
 from inntd.problems.given import Array, Given, Source, content_key
 from inntd.problems.tabulated import LinearSamples, NodalValues
 
@@ -83,6 +84,11 @@ def coefficient(
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"name must be a word of letters, digits and underscores, got {name!r}")
     for axis in axes:
+        if isinstance(axis, (Unknown, FieldSymbol)):
+            raise ValueError(
+                f"coefficient {name}: a function of {axis!r} makes the problem nonlinear; nonlinear problems are for "
+                "the PINN mode, inntd.pinn"
+            )
         if not isinstance(axis, Axis):
             raise TypeError(f"coefficient {name}: axes must be inntd.Axis objects, got {axis!r}")
     names = [axis.name for axis in axes]

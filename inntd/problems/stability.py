@@ -14,6 +14,9 @@ from inntd.problems.separate import BilinearTerm
 from inntd.problems.setting import Setting
 
 _ZERO = 1e-11  # of the largest value
+_CLEARLY = (
+    1.5  # coefficients with values of both signs should be positive, unless the negative ones are that much larger
+)
 _LARGEST_PECLET = 1.0  # measured at s = 0..4: errors of 0.1 to 3 % there, growing to 10 % at 3 and 100 % at 30
 
 
@@ -31,15 +34,13 @@ def doubts(
     operator, conditions
         Of the problem.
     """
-    points = [sample_points(axis) for axis in axes]
     found: list[str] = []
-    for component, name in enumerate(setting.names()):
-        own = _Component(component, name, setting.component, axes, points, operator, conditions)
-        found += [*own.coercivity(), *own.direction_of_time(), *own.layers(), *own.inflow()]
+    for own in Component.all(setting, axes, operator, conditions):
+        found += [*own.coercivity(), *own.direction_of_time(), *own.layers()]
     return found
 
 
-class _Component:
+class Component:
     """The part of the operator that maps one component of the unknown to its own test function."""
 
     def __init__(
@@ -71,13 +72,28 @@ class _Component:
         }
         self.sign = self._sign()
 
+    @classmethod
+    def all(
+        cls,
+        setting: Setting,
+        axes: Sequence[Axis],
+        operator: Sequence[BilinearTerm],
+        conditions: Sequence[Dirichlet],
+    ) -> list[Component]:
+        """Return the parts of all components of a problem."""
+        points = [sample_points(axis) for axis in axes]
+        return [
+            cls(index, name, setting.component, axes, points, operator, conditions)
+            for index, name in enumerate(setting.names())
+        ]
+
     def _sign(self) -> float:
         """Return the sign that the coefficients of the second derivatives have, or should have."""
         if not self.diffusion:
             return 1.0
         self.ranges = {d: self._range(each) for d, each in self.diffusion.items()}
         lows, highs = zip(*((low[0], -high[0]) for low, high in self.ranges.values()), strict=True)
-        return -1.0 if -min(lows) > max(highs) else 1.0
+        return -1.0 if -min(lows) > _CLEARLY * max(highs) else 1.0
 
     def _range(self, coefficient: Coefficient) -> tuple[tuple[float, list[int]], tuple[float, list[int]]]:
         """Return the smallest value, and minus the largest, with their places; where the sign is plain, bounds do."""
@@ -132,7 +148,7 @@ class _Component:
             if low <= 0 <= high:
                 continue
             right, wrong = (axis.start, axis.end) if low > 0 else (axis.end, axis.start)
-            if self._fixed(wrong) and not self._fixed(right):
+            if self.fixed(wrong) and not self.fixed(right):
                 yield (
                     f"{self.name} is given on {wrong}, but with these signs of its derivatives in {axis.name} and in "
                     f"space the equation runs from {right}: it amplifies every error without bound; check the signs, "
@@ -147,7 +163,7 @@ class _Component:
                 continue
             velocity = Coefficient(self.axes, self.points, weighted(forward) + weighted(backward, -1.0))
             for face, outward, sample in ((axis.start, -1.0, 0), (axis.end, 1.0, self.sizes[d] - 1)):
-                if self._fixed(face):
+                if self.fixed(face):
                     yield from self._layer(d, face, outward, sample, velocity)
 
     def _layer(self, d: int, face: Face, outward: float, sample: int, velocity: Coefficient) -> Iterator[str]:
@@ -168,39 +184,8 @@ class _Component:
                 "(grading, nodes), or a natural condition there"
             )
 
-    def inflow(self) -> Iterator[str]:
-        """Find transport without diffusion whose values on the inflow face are not given.
-
-        The direction is known where velocity and time derivative keep their sign; else some face must be given.
-        """
-        for d, axis in enumerate(self.axes):
-            terms = self.groups.get(((d, 1, 0),))
-            second = any((d, 1, 1) in orders or (d, 0, 1) in orders for orders in self.groups)
-            if axis.kind != "space" or axis.periodic or terms is None or second or d in self.weakly_given:
-                continue
-            low, high = Coefficient(self.axes, self.points, weighted(terms, self._sign_of_time())).bounds()
-            if not self._sign_of_time():
-                missing = [] if self._fixed(axis.start) or self._fixed(axis.end) else [axis.start, axis.end]
-            else:
-                inflow = [axis.start] * (low > 0) + [axis.end] * (high < 0)
-                missing = [face for face in inflow if not self._fixed(face)]
-            if missing:
-                faces = " or ".join(map(str, missing))
-                yield (
-                    f"{self.name} is carried along {axis.name} without diffusion, and nothing is given on {faces}, "
-                    f"where the flow enters: the equation leaves the solution open there; give {self.name} on "
-                    f"{faces}, or make the axis periodic"
-                )
-
-    def _sign_of_time(self) -> float:
-        """Return the sign of the coefficient of the time derivative, 0 without one or where it changes."""
-        for d, axis in enumerate(self.axes):
-            if axis.kind == "time" and ((d, 1, 0),) in self.groups:
-                low, high = Coefficient(self.axes, self.points, weighted(self.groups[((d, 1, 0),)])).bounds()
-                return float(low > 0) - float(high < 0)
-        return 0.0
-
-    def _fixed(self, face: Face) -> bool:
+    def fixed(self, face: Face) -> bool:
+        """Tell whether values are given on a face."""
         return any(
             own.axis is face.axis and own.side == face.side and condition.component in (None, self.index)
             for condition in self.conditions
@@ -208,5 +193,10 @@ class _Component:
         )
 
     def _at(self, coefficient: Coefficient, place: Sequence[int]) -> str:
-        where = ", ".join(f"{self.axes[d].name}={self.points[d][place[d]]:.6g}" for d in coefficient.depends)
+        where = ", ".join(f"{self.axes[d].name}={self._coordinate(d, place[d]):.6g}" for d in coefficient.depends)
         return f" at {where}" if where else ""
+
+    def _coordinate(self, d: int, place: int) -> float:
+        """Return a sample point, or the end of the axis that it stands for."""
+        point, (start, end) = float(self.points[d][place]), self.axes[d].domain
+        return min((start, end, point), key=lambda each: abs(each - point) > 1e-9 * (end - start))

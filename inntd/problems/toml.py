@@ -275,7 +275,7 @@ def _method(name: str, value: object) -> str:
 
 
 _OPTIONS: dict[str, Callable[[str, Any], Any]] = {
-    "tolerance": lambda name, value: _checks.finite_float(name, tables.number(name, value), positive=True),
+    "tolerance": lambda name, value: _checks.relative_error(name, tables.number(name, value)),
     "rank": _checks.positive_int,
     "seed": lambda name, value: _checks.positive_int(name, value, minimum=0),
     "method": _method,

@@ -19,6 +19,7 @@ MAX_DEPTH = 60  # nested parentheses, calls and signs
 MAX_STEPS = 100_000  # syntax nodes visited in one file
 MAX_RANGE = 10_000  # items of one range
 MAX_EXPONENT = 1000
+MAX_PIECES = 64  # of one piecewise expression
 MAX_NUMBER = 1e100
 MAX_BITS = 20_000  # of the numerator and the denominator of a factor: 100! has 525
 
@@ -59,7 +60,20 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "E": sympy.E}
 #: Names with a meaning of their own in every problem file.
 RESERVED = frozenset(
-    {*FUNCTIONS, *SEVERAL, *OPERATORS, *CONSTANTS, "indicator", "on", "boundary", "sum", "prod", "range", "exact"}
+    {
+        *FUNCTIONS,
+        *SEVERAL,
+        *OPERATORS,
+        *CONSTANTS,
+        "indicator",
+        "piecewise",
+        "on",
+        "boundary",
+        "sum",
+        "prod",
+        "range",
+        "exact",
+    }
 )
 
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -70,7 +84,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 ALLOWED = (
     "allowed are numbers, + - * / **, names and axes of the file, x[i], pi, E, comparisons inside indicator(...), "
-    "on(x.end, ...), sum(... for i in range(...)), prod(...), and "
+    "piecewise((value, comparison), ..., (value, True)), on(x.end, ...), sum(... for i in range(...)), prod(...), and "
     f"{', '.join(sorted({*FUNCTIONS, *SEVERAL, *OPERATORS}))}"
 )
 
@@ -96,7 +110,7 @@ _NAMES: dict[type[ast.AST], str] = {
     ast.Slice: "a range of indices",
     ast.Lambda: "lambda",
     ast.JoinedStr: "a string",
-    ast.IfExp: "'if' ... 'else'",
+    ast.IfExp: "'if' ... 'else' (use piecewise)",
     ast.GeneratorExp: "'for' outside of sum and prod",
     ast.ListComp: "'for' outside of sum and prod",
     ast.NamedExpr: "assignment",

@@ -130,6 +130,14 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
+def nothing_free(system: DiscreteSystem) -> Outcome | None:
+    """Return the outcome of a system whose conditions fix every node, None for all others."""
+    if all(free.stop > free.start for free in system.free):
+        return None
+    nothing = [np.zeros((max(0, free.stop - free.start), 0)) for free in system.free]
+    return Outcome(nothing, "converged", "the conditions fix every node: nothing to solve", 0.0, (), 0)
+
+
 def solve_alternating(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], None] | None = None) -> Outcome:
     """Grow and update modes until the plan's tolerance or rank is reached.
 
@@ -147,10 +155,7 @@ def solve_alternating(system: DiscreteSystem, plan: Plan, watch: Callable[[Step]
     Outcome
         Also when interrupted or not converged: the best modes so far and the reason.
     """
-    if any(free.stop <= free.start for free in system.free):
-        nothing = [np.zeros((max(0, free.stop - free.start), 0)) for free in system.free]
-        return Outcome(nothing, "converged", "the conditions fix every node: nothing to solve", 0.0, (), 0)
-    return run(start(system, plan), plan, watch)
+    return nothing_free(system) or run(start(system, plan), plan, watch)
 
 
 def run(state: State, plan: Plan, watch: Callable[[Step], None] | None = None) -> Outcome:

@@ -216,7 +216,7 @@ def _by_residual(free: FreeSystem, outcome: Outcome, plan: Plan) -> Outcome:
 
 def _two_axes(system: DiscreteSystem, free: FreeSystem, plan: Plan, watch: Watch) -> Outcome:
     """Try a few modes when the operator looks definite; else, or when they do not do, solve for all coefficients."""
-    reason = "the operator is not symmetric definite"
+    reason = "its terms have different signs or are not symmetric, so the operator may be indefinite"
     outcome: Outcome | None = None
     if definite_sign(free) != 0:
         few = replace(plan, rank=min(plan.rank, FEW_MODES))

@@ -16,7 +16,7 @@ from inntd._version import __version__
 from inntd.models import CPModel, TuckerModel
 from inntd.models.result import Answer, ErrorEstimate, Step
 from inntd.problems import Problem
-from inntd.solvers.alternating import Outcome, Plan
+from inntd.solvers.alternating import Outcome, Plan, nothing_free
 from inntd.solvers.automatic import solve_automatic, solve_by_updates
 from inntd.solvers.direct import solve_direct
 from inntd.solvers.fields import fields_by_name
@@ -119,7 +119,7 @@ def solve(
         singular = constant_nullspace(system, problem.setting.names())
         if method not in BY_COMPONENT:
             _check_shared_faces(system, problem, method)
-        outcome = _interruptible(ROUTES[method], system, plan, bar.show)
+        outcome = nothing_free(system) or _interruptible(ROUTES[method], system, plan, bar.show)
     model = _model(system, outcome)
     notes = list(outcome.notes)
     if problem.separations:
@@ -174,7 +174,7 @@ def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> 
     if rank is not None:
         rank = _checks.positive_int("rank", rank)
     if tolerance is not None:
-        tolerance = _checks.finite_float("tolerance", tolerance, positive=True)
+        tolerance = _checks.relative_error("tolerance", tolerance)
     if rank is None and tolerance is None:
         tolerance = DEFAULT_TOLERANCE
     seed = _checks.positive_int("seed", seed, minimum=0)

@@ -18,6 +18,7 @@ from inntd import _checks, _kernels
 from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.training import checkpoint
+from inntd.training.distributed import processes, shared_step
 from inntd.training.native import NativeModel, dtype_of
 from inntd.training.outcome import FitResult, FitStatus
 from inntd.training.sources import Chunk, Source, make_source
@@ -71,7 +72,8 @@ def fit_adam(
 ) -> FitResult:
     """Fit a CP model to samples by mini-batch Adam on all factors at once.
 
-    One seed gives the same bits on one machine, instruction set and number of threads.
+    One seed gives the same bits on one machine, instruction set and number of threads. Where `torch.distributed` was
+    initialised, its processes share each batch: call the function in all of them with the same arguments.
 
     Parameters
     ----------
@@ -246,6 +248,8 @@ class _Loop:
         """Run all blocks in this order, a slice of time after the other."""
         run, core = self.run, self.native.core
         together = max(1, self.settings["batch"] // core.block)
+        if processes() > 1:
+            return self._shared_steps(order, together)
         begin, at_once, total = 0, together, 0.0
         while begin < len(order) and math.isfinite(total):
             part = order[begin : begin + at_once]
@@ -258,6 +262,19 @@ class _Loop:
             seconds = max(time.perf_counter() - clock, 1e-6)
             run.step, begin = run.step + steps, begin + at_once
             at_once = together * max(1, min(4 * steps, int(SLICE / seconds * steps)))
+        return total
+
+    def _shared_steps(self, order: npt.NDArray[np.int32], together: int) -> float:
+        """Run all blocks, those of each step shared among the processes of torch.distributed."""
+        total = 0.0
+        for begin in range(0, len(order), together):
+            step = order[begin : begin + together]
+            total += shared_step(
+                self.native, step, self._rate(self.run.step), self.run.step, self.settings["weight_decay"]
+            )
+            self.run.step += 1
+            if not math.isfinite(total):
+                break
         return total
 
     def _rate(self, step: int) -> float:

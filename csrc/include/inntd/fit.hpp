@@ -30,6 +30,7 @@ class CpFit {
   std::int64_t outputs() const;
   std::int64_t blocks() const;
   std::int64_t block() const;
+  std::int64_t count() const;  // points
 
   // Factor d < axes, or the outputs' (outputs, modes) for d = axes. What: parameters, Adam's means or squares, or the
   // gradient that `gradient` left.
@@ -49,6 +50,12 @@ class CpFit {
 
   // The loss over all data; its gradient waits for `take`.
   double gradient(int threads);
+
+  // One step in two halves, for several processes: the share of some blocks in the gradient of a batch of `batch`
+  // points, left for `take`; and a step of Adam with the gradient that was `put`. Returns the sum of squares over these
+  // blocks by outputs.
+  double partial_gradient(const std::int32_t* order, std::int64_t length, std::int64_t batch, int threads);
+  void apply(double rate, std::int64_t done, const AdamSettings& settings);
 
  private:
   struct State;

@@ -1,0 +1,50 @@
+"""Steps of Adam shared among processes: each computes the gradient of its blocks, all make the same step."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.distributed as dist
+
+from inntd import _kernels
+from inntd.training.native import NativeModel
+
+
+def processes() -> int:
+    """Return how many processes train together: one unless `torch.distributed` was initialised."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def shared_step(native: NativeModel, blocks: npt.NDArray[np.int32], rate: float, done: int, decay: float) -> float:
+    """Make one step with a batch of blocks, of which every process takes its share.
+
+    Parameters
+    ----------
+    native : NativeModel
+        With the same data and numbers in all processes.
+    blocks : array of int32
+        The blocks of the batch.
+    rate, done, decay :
+        Step size, number of steps before, weight decay.
+
+    Returns
+    -------
+    float
+        The sum of the samples' losses over the batch, the same in all processes.
+    """
+    core = native.core
+    batch = core.block * len(blocks)
+    if core.blocks - 1 in blocks:  # the last block may hold fewer samples
+        batch = core.block * (len(blocks) - 1) + core.count - core.block * (core.blocks - 1)
+    share = np.ascontiguousarray(blocks[dist.get_rank() :: dist.get_world_size()])
+    loss = core.partial_gradient(share, batch, _kernels.threads())
+    parts = native.take("gradient")
+    flat = torch.cat([part.reshape(-1).double() for part in parts] + [torch.tensor([loss], dtype=torch.float64)])
+    dist.all_reduce(flat)
+    gradients = flat[:-1].split([part.numel() for part in parts])
+    total = float(flat[-1])
+    if np.isfinite(total):
+        native.put([g.reshape(part.shape) for g, part in zip(gradients, parts, strict=True)], "gradient")
+        core.apply(rate, done, decay=decay)
+    return total
