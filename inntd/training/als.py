@@ -110,17 +110,17 @@ def fit_als(
     late = np.inf if max_seconds is None else begin + _checks.finite_float("max_seconds", max_seconds, positive=True)
     penalty = _checks.finite_float("ridge", ridge)
     samples = Samples.checked(axes, x, y, weights)
-    for axis, column in zip(axes, samples.x, strict=True):
-        if axis.elements < MOST_LEVELS:
-            warn_of_fine_mesh(axis, len(distinct_levels(column)))
     scale = float(np.sqrt(np.average((samples.y**2).mean(axis=1), weights=samples.weights))) or 1.0
     samples = replace(samples, y=samples.y / scale)
     random = np.random.default_rng(_checks.positive_int("seed", seed, minimum=0))
     penalties = [Smoothness(axis, checked_smoothness(smoothness)) for axis in axes]
-    if rank == "auto":
+    modes = None if rank == "auto" else _checks.positive_int("rank", rank)
+    for axis, column in zip(axes, samples.x, strict=True):
+        if axis.elements < MOST_LEVELS:
+            warn_of_fine_mesh(axis, len(distinct_levels(column)))
+    if modes is None:
         state, interrupted, why = chosen_rank(axes, samples, penalties, penalty, random, late)
     else:
-        modes = _checks.positive_int("rank", rank)
         state, interrupted, why = start(axes, samples, modes, penalties, penalty, random, late)
     history: list[dict[str, Any]] = []
     status: FitStatus = "interrupted"

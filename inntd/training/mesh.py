@@ -24,7 +24,7 @@ Placement: TypeAlias = Literal["uniform", "quantile"]
 
 MOST_ELEMENTS = 64
 SAME = 1e-9  # of the range: values that differ by rounding only
-UNIFORM_SHARE = 0.2  # of the nodes' placement by quantiles: no element becomes too short
+UNIFORM_SHARE = 0.05  # of the nodes' placement by quantiles: no element becomes too short
 
 
 class FineMeshWarning(UserWarning):

@@ -17,7 +17,7 @@ from inntd.axes import Axis
 
 Array = npt.NDArray[np.float64]
 
-SMALLEST, LARGEST = 1e-12, 1e3  # weights, with samples of mean square one
+SMALLEST, LARGEST = 1e-10, 1e3  # weights, with samples of mean square one; a smaller one drowns in the ridge
 
 
 def second_differences(axis: Axis) -> scipy.sparse.csr_array:
