@@ -267,6 +267,9 @@ def _column(path: Path, name: str, column: Any, suffix: str, text: bool) -> npt.
         return numbers
     if arrow.types.is_decimal(kind):
         return np.asarray(column.cast(arrow.float64()).to_numpy())
+    if suffix != ".parquet" and arrow.types.is_binary(kind):
+        header, delimiter = _header(path)
+        _find_broken_row(path, delimiter, len(header))
     raise ValueError(f"{path}, column {name!r}: it must hold numbers or text, got {kind}; convert it, or leave it out")
 
 
