@@ -10,6 +10,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -206,11 +207,13 @@ def test_readme_names_only_commands_that_exist() -> None:
             assert set(re.findall(r"\bmake ([a-z-]+)", block.split("#")[0])) <= targets
 
 
-def test_readme_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    [block] = code_blocks(README, "python")
-    names: dict[str, object] = {}
-    exec(compile(block, "README.md", "exec"), names)
+    solve, train = code_blocks(README, "python")
+    names: dict[str, Any] = {}
+    exec(compile(train, "README.md", "exec"), names)
+    assert names["model"].score(names["X"][500:], names["y"][500:]) > 0.9999
+    exec(compile(solve, "README.md", "exec"), names)
     answer = names["answer"]
     assert answer.status == "converged"
     again = inntd.load(tmp_path / "poisson.inntd")
@@ -227,6 +230,26 @@ def test_the_guide_to_problems_is_true() -> None:
     [block] = code_blocks(guide, "toml")
     file = parse_problem(block)
     assert inntd.solve(file.problem, **file.solve).converged
+
+
+def test_the_guide_to_training_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    guide = (ROOT / "docs" / "training.md").read_text()
+    names: dict[str, Any] = {}
+    for block in code_blocks(guide, "python"):
+        exec(compile(block, "training.md", "exec"), names)
+    assert names["error"] < 0.01
+    assert names["classifier"].score(names["X"][500:], names["inside"][500:]) > 0.95
+    parameters = set(inntd.INNRegressor().get_params())
+    assert set(re.findall(r"^\| `(\w+)`", guide, flags=re.MULTILINE)) <= parameters
+
+
+def test_the_example_of_training_reads_what_it_writes(tmp_path: Path) -> None:
+    example = ROOT / "examples" / "borehole.py"
+    names: dict[str, Any] = {"__name__": "example", "__file__": str(example)}
+    exec(compile(example.read_text(), str(example), "exec"), names)
+    names["write"](tmp_path / "borehole.csv")
+    assert (tmp_path / "borehole.csv").read_text() == (example.with_suffix(".csv")).read_text()
 
 
 def test_readme_problem_file_is_the_demo() -> None:
