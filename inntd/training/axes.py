@@ -31,6 +31,6 @@ def fit_axes(
         if column.categories is not None:
             axes.append(Axis.discrete(name, len(column.categories), kind="parameter"))
         else:
-            values = x[:, d : d + 1]
+            values = np.concatenate([[column.low, column.high], x[:, d]])[:, None]  # a part may not reach the ends
             axes += axes_from_data(values, names=[name], elements=[elements[d]], s=s[d] or PATCH, placement=nodes)
     return axes

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from inntd.training import estimator_files, settings
+from inntd.training import estimator_files, mapped, settings
 from inntd.training.classes import train_classes
 from inntd.training.columns import apply_columns, read_columns
 from inntd.training.conventions import column_names, note_columns, target_names
@@ -79,15 +79,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries n
             options = settings.options(self, names, progress)
             result = trainer(rows, columns, axis_names(["output", *names])[1:], options)
         self._columns = columns
-        self._keep(result)
-        self.report_ |= {
-            "rows": len(x),
-            "dropped_rows": int(len(x) - used.sum()),
-            "repeated_rows": repeated,
-            "constant_columns": [column.name for column in columns if column.constant],
-        }
+        self._keep(result, len(x), len(x) - int(used.sum()), repeated)
 
-    def _keep(self, result: FitResult) -> None:
+    def _keep(self, result: FitResult, rows: int, dropped: int, repeated: int) -> None:
         self.model_ = result.model
         self.history_ = result.history
         self.report_ = {
@@ -95,6 +89,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries n
             "message": result.message,
             "seconds": result.seconds,
             **result.choices,
+            "rows": rows,
+            "dropped_rows": dropped,
+            "repeated_rows": repeated,
+            "constant_columns": [column.name for column in self._columns if column.constant],
         }
 
     def _evaluate(self, X: Any, outputs: int | None) -> Array:
@@ -228,10 +226,30 @@ class INNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         """
         X = note_columns(self, X, reset=True)
         self._targets = target_names(y)
+        if mapped.is_large(X):
+            return self._fit_mapped(X, y, sample_weight)
         targets = numeric_targets(X, y)
         present = present_targets(targets, nan=self.nan)
         self._y_shape = targets.shape[1:]
         self._fit(X, targets.reshape(len(targets), -1), sample_weight, present, train)
+        return self
+
+    def _fit_mapped(self, X: Any, y: Any, sample_weight: Any) -> INNRegressor:
+        """Train on data larger than memory."""
+        if sample_weight is not None or len(self.categorical) or self.nan == "drop":
+            raise ValueError(
+                "a large memory-mapped X takes neither sample_weight, categorical nor nan='drop': "
+                "pass a copy in memory, np.array(X)"
+            )
+        if np.ndim(y) not in (1, 2) or len(y) != len(X):
+            raise ValueError(f"y must have shape ({len(X)},) or ({len(X)}, C), got {np.shape(y)}")
+        names = column_names(self)
+        self._y_shape = np.shape(y)[1:]
+        self._columns = mapped.scan(X, y, names)
+        with Progress(self.verbose) as progress:
+            options = settings.options(self, names, progress)
+            result = mapped.train_mapped(X, y, self._columns, axis_names(["output", *names])[1:], options)
+        self._keep(result, len(X), 0, 0)
         return self
 
     def predict(self, X: Any) -> Array:
