@@ -45,6 +45,9 @@ def test_fit_prints_three_errors_and_writes_model_and_picture(data: Path, capsys
     assert data.with_suffix(".inntd").exists()
     assert data.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert [axis.name for axis in inntd.load(data.with_suffix(".inntd")).axes] == ["x", "load_kN", "kind"]
+    assert cli.main(["info", str(data.with_suffix(".inntd"))]) == 0
+    rows = table(capsys.readouterr().out)
+    assert (rows["estimator"].strip(), rows["target"].strip()) == ("INNRegressor", "u")
 
 
 def test_predict_prints_or_writes_what_the_estimator_predicts(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

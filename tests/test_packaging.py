@@ -238,7 +238,7 @@ def test_the_guide_to_training_is_true(tmp_path: Path, monkeypatch: pytest.Monke
     names: dict[str, Any] = {}
     for block in code_blocks(guide, "python"):
         exec(compile(block, "training.md", "exec"), names)
-    assert names["error"] < 0.01
+    assert names["error"] < 0.1
     assert names["classifier"].score(names["X"][500:], names["inside"][500:]) > 0.95
     parameters = set(inntd.INNRegressor().get_params())
     assert set(re.findall(r"^\| `(\w+)`", guide, flags=re.MULTILINE)) <= parameters

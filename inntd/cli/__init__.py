@@ -187,6 +187,8 @@ def _info(options: argparse.Namespace) -> int:
         names = [axis.name for axis in group]
         rows.append(("axis " + (names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]} ({len(names)})"), text))
     print(table(rows))
+    if isinstance(model.metadata.get("estimator"), dict):
+        print(f"\n{training.describe(model.metadata['estimator'])}")
     if "problem" in model.metadata:
         print(f"\nThe problem that it solves:\n{model.metadata['problem']}")
     return DONE

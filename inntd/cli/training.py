@@ -64,6 +64,18 @@ def _float_or_auto(text: str) -> float | str:
     return text if text == "auto" else float(text)
 
 
+def describe(estimator: dict[str, Any]) -> str:
+    """Return in words what the file of an estimator says about itself."""
+    from inntd.results import table
+
+    report = estimator.get("report") or {}
+    told = ("optimizer", "why", "rank", "rows", "training_error", "validation_error", "validation", "status", "message")
+    rows = [("estimator", str(estimator.get("class"))), ("target", ", ".join(estimator.get("targets") or ["y"]))]
+    columns = [str(column.get("name")) for column in estimator.get("columns", [])]
+    rows.append(("columns", ", ".join(columns)))
+    return table([*rows, *((name, str(report[name])) for name in told if report.get(name) is not None)])
+
+
 # ---- fit ---------------------------------------------------------------------------------------------------------
 
 

@@ -44,6 +44,8 @@ def _train(rows: Rows, columns: Sequence[Column], names: Sequence[str], options:
     scaling = Scaling.of(rows)
     result = _fit_ranks(optimizer, axes, scaling.apply(rows.take(kept)), scaling.apply(rows.take(held)), options)
     assert isinstance(result.model, CPModel)
+    if (result.choices["validation_error"] or 0.0) >= 1.0:
+        why += "; no better than the mean at the rows held out: do the columns determine the target?"
     choices = {"optimizer": optimizer, "why": why, "axes": [repr(axis) for axis in axes], **result.choices}
     return replace(result, model=scaling.undo(result.model), choices=choices)
 
