@@ -69,6 +69,24 @@ def test_the_experiments_print_checked_lines(name: str, tmp_path: Path) -> None:
     assert [json.loads(line) for line in copy.read_text().splitlines()] == lines
 
 
+def test_surrogates_are_checked_at_unseen_parameters() -> None:
+    pytest.importorskip("skfem")
+    ours, network = run(BENCHMARKS / "paper" / "t1.py", "--quick", "--model", "inntd", "--model", "mlp")
+    assert [line["model"] for line in (ours, network)] == ["inntd", "mlp"]
+    for line in (ours, network):
+        assert line.keys() >= KEYS | {"error_training", "samples", "setup_seconds"}
+        assert line["case"] == "t1-small"
+        assert line["seconds"] > 0
+    assert ours["error"] <= ours["error_at_most"] < network["error"]
+
+
+def test_gaps_in_the_data_are_bridged() -> None:
+    (line,) = run(BENCHMARKS / "robust" / "gap.py", "--quick")
+    assert line.keys() >= KEYS | {"error_gap", "samples"}
+    assert max(line["error"], line["error_gap"]) <= line["error_at_most"] * 2
+    assert line["rejected"] is None
+
+
 def test_interfaces_keep_their_order_and_lose_it_where_patches_cross() -> None:
     broken, crossed = run(BENCHMARKS / "robust" / "interface.py", "--quick")
     assert (broken["case"], crossed["case"]) == ("interface-between-s3", "interface-between-s3-crossed")

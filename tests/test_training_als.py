@@ -146,6 +146,25 @@ def test_the_compiled_sums_are_the_same_for_every_instruction_set_and_number_of_
             assert mine == pytest.approx(base, rel=1e-10, abs=1e-14)
 
 
+@pytest.mark.parametrize("grid", [False, True])
+@pytest.mark.parametrize("modes", [1, 2, 5, 8, 13, 24, 65])
+def test_the_compiled_sums_are_those_of_the_samples(modes: int, grid: bool) -> None:
+    axes = [it.Axis(name, 0, 1, elements=4, s=2) for name in "ab"]
+    samples = samples_of(axes, 300, outputs=2, grid=grid)
+    state = state_of(axes, samples, modes)
+    for d in range(2):
+        matrix, gradient, loss = state.normal_equations(d)
+        rows = [basis_rows(axis, x) for axis, x in zip(axes, samples.x, strict=True)]
+        g = rows[1 - d] @ state.factors[1 - d]
+        design = np.einsum("ki,km,cm->kcim", rows[d], g, state.factors[-1]).reshape(600, -1)
+        weights = np.repeat(samples.weights, 2)[:, None] / 600
+        residual = samples.y.ravel() - design @ (state.factors[d] * state.amplitudes).ravel()
+        expected = design.T @ (weights * design)
+        assert matrix.dense() == pytest.approx(expected, rel=1e-9, abs=1e-12 * np.abs(expected).max())
+        assert gradient.ravel() == pytest.approx(design.T @ (weights[:, 0] * residual), rel=1e-9, abs=1e-10)
+        assert loss == pytest.approx(float(weights[:, 0] @ residual**2), rel=1e-10)
+
+
 @pytest.mark.parametrize("periodic", [False, True])
 def test_block_banded_systems_are_dense_ones(periodic: bool) -> None:
     random = np.random.default_rng(0)

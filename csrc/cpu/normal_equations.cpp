@@ -42,7 +42,8 @@ class Prepared {
   const SampledData<double>& data() const { return data_; }
   std::int64_t padded() const { return round_up_to_line<double>(modes_); }
   AlignedArray<double> work(std::int64_t sums) const {
-    return aligned_array<double>(kSampleBlock * (2 * padded() + std::max(sums, most_terms_) + data_.outputs));
+    return aligned_array<double>(kSampleBlock * (2 * padded() + std::max(round_up_to_four(sums), most_terms_) +
+                                                 data_.outputs + outer_width<double>(modes_) + line_lanes<double>()));
   }
 
  private:
@@ -53,11 +54,30 @@ class Prepared {
   SampledData<double> data_;
 };
 
-// Fills the lower half of `sums` symmetric matrices and removes the padding.
-void write_symmetric(const double* from, std::int64_t sums, std::int64_t modes, std::int64_t padded, double* to) {
-  for (std::int64_t j = 0; j < sums; ++j, from += moment_rows(modes) * padded, to += modes * modes) {
-    for (std::int64_t p = 0; p < modes; ++p) {
-      for (std::int64_t q = p; q < modes; ++q) to[p * modes + q] = to[q * modes + p] = from[p * padded + q];
+// Numbers of a group's moments in the kernels' layout.
+std::int64_t moment_numbers(std::int64_t sums, std::int64_t modes) {
+  if (sums == 1) return round_up_to_four(modes) * round_up_to_line<double>(modes);
+  return round_up_to_four(sums) * packed_size<double>(modes);
+}
+
+// Writes a symmetric matrix (modes, modes) of which the kernels gave row p's entries from the diagonal on.
+void write_row(const double* from, std::int64_t p, std::int64_t modes, double* to) {
+  for (std::int64_t q = p; q < modes; ++q) to[p * modes + q] = to[q * modes + p] = from[q - p];
+}
+
+void write_moments(const double* from, std::int64_t sums, std::int64_t modes, double* to) {
+  const std::int64_t padded = round_up_to_line<double>(modes);
+  if (sums == 1) {
+    for (std::int64_t p = 0; p < modes; ++p) write_row(from + p * padded + p, p, modes, to);
+    return;
+  }
+  for (std::int64_t j = 0; j < sums; ++j, to += modes * modes) {
+    for (std::int64_t p = 0; p < modes;) {
+      const PackedRows<double> rows(modes, p);
+      const double* row = from;
+      for (std::int64_t i = p; i < rows.last; row += modes - i, ++i) write_row(row, i, modes, to);
+      from += rows.width;
+      p = rows.last;
     }
   }
 }
@@ -69,7 +89,7 @@ double normal_equations(const Samples& samples, std::int64_t axis, const std::in
   const Prepared prepared(samples);
   const std::int64_t modes = samples.modes, padded = prepared.padded();
   const std::int64_t groups = samples.axes[axis].groups, terms = samples.axes[axis].terms;
-  const std::int64_t numbers = sums * moment_rows(modes) * padded;
+  const std::int64_t numbers = moment_numbers(sums, modes);
   std::vector<double> losses(groups, 0.0);
   parallel_for(groups, 1, threads, [&](std::int64_t begin, std::int64_t end, int) {
     const auto work = prepared.work(sums);
@@ -82,7 +102,7 @@ double normal_equations(const Samples& samples, std::int64_t axis, const std::in
         losses[group] += kernels().f64.normal.add_block(prepared.data(), axis, order + i, count, sums, total.get(),
                                                         slope.get(), work.get());
       }
-      write_symmetric(total.get(), sums, modes, padded, moments + group * sums * modes * modes);
+      write_moments(total.get(), sums, modes, moments + group * sums * modes * modes);
       for (std::int64_t j = 0; j < terms; ++j) {
         std::copy_n(slope.get() + j * padded, modes, slopes + (group * terms + j) * modes);
       }

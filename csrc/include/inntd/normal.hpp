@@ -35,8 +35,39 @@ struct SampledData {
 constexpr std::int64_t kSampleBlock = 64;
 
 namespace {
-// Rows of a matrix of moments: those beyond the modes are zero.
-constexpr std::int64_t moment_rows(std::int64_t modes) { return (modes + 3) / 4 * 4; }
+// Rows of a single matrix of moments, and number of several ones: those beyond what is wanted mean nothing.
+constexpr std::int64_t round_up_to_four(std::int64_t count) { return (count + 3) / 4 * 4; }
+
+// Numbers of a few rows of a packed matrix, at most.
+template <class T>
+constexpr std::int64_t outer_width(std::int64_t modes) {
+  return round_up_to_line<T>(modes > 112 ? modes : 112) + line_lanes<T>();
+}
+
+// Rows p .. last - 1 of the upper half of a symmetric matrix, as many as are computed together: each is packed behind
+// the one before, and all of them are padded to whole lines.
+template <class T>
+struct PackedRows {
+  std::int64_t last;
+  std::int64_t width;
+
+  PackedRows(std::int64_t modes, std::int64_t p) : last(p + 1) {
+    std::int64_t length = modes - p;
+    while (last < modes && length + modes - last + line_lanes<T>() <= outer_width<T>(modes)) length += modes - last++;
+    width = round_up_to_line<T>(length);
+  }
+};
+
+template <class T>
+std::int64_t packed_size(std::int64_t modes) {
+  std::int64_t size = 0;
+  for (std::int64_t p = 0; p < modes;) {
+    const PackedRows<T> rows(modes, p);
+    size += rows.width;
+    p = rows.last;
+  }
+  return size;
+}
 }  // namespace
 
 template <class T>
@@ -45,9 +76,10 @@ struct NormalKernels {
   // largest terms * kSampleBlock.
   void (*products)(const SampledData<T>& data, std::int64_t skip, const std::int64_t* samples, std::int64_t count,
                    T* out, T* work);
-  // Adds up to kSampleBlock samples of one group of an axis to moments (sums, moment_rows, padded modes), of which only
-  // the lines from the diagonal on are defined, and to slopes (terms, padded modes); returns the sum of w r^2. work:
-  // (2 padded modes + larger of sums and all terms + outputs) * kSampleBlock.
+  // Adds up to kSampleBlock samples of one group of an axis to moments and to slopes (terms, padded modes); returns the
+  // sum of w r^2. moments: for one sum (modes rounded up to four, padded modes), of which only the lines from the
+  // diagonal on are defined, else (sums rounded up to four, packed_size). work: (2 padded modes + larger of all terms
+  // and of the sums rounded up + outputs + outer_width + one line) * kSampleBlock.
   T (*add_block)(const SampledData<T>& data, std::int64_t axis, const std::int64_t* samples, std::int64_t count,
                  std::int64_t sums, T* moments, T* slopes, T* work);
 };
@@ -72,7 +104,7 @@ void legendre_block(const SampledAxis<T>& axis, const std::int64_t* samples, std
   }
 }
 
-// out (count, padded) = or *= the modes' values of one axis; `together` where all samples lie in one group.
+// out (count, padded) = or *= the modes' values of one axis.
 template <class T, int N>
 INNTD_INLINE void sampled_vectors(const Vector<T>* source, std::int64_t vectors, std::int64_t terms, const T* legendre,
                                   bool first, Vector<T>* out) {
@@ -198,24 +230,81 @@ void add_slopes(const SampledData<T>& data, std::int64_t count, std::int64_t ter
   }
 }
 
-// moments[j] += sum_k w P_j g g^T. scaled: memory for (count, padded).
+// moments += sum_k w g g^T, a matrix (modes rounded up, padded). scaled: memory for (count, padded).
 template <class T>
-void add_moments(const SampledData<T>& data, const std::int64_t* samples, std::int64_t count, std::int64_t sums,
-                 T* legendre, const T* g, T* scaled, T* moments) {
+void add_one_moment(std::int64_t modes, std::int64_t count, const T* weight, const T* g, T* scaled, T* moments) {
   constexpr int R = 4;
-  const std::int64_t padded = round_up_to_line<T>(data.modes), vectors = padded / vector_lanes<T>();
-  const std::int64_t rows = moment_rows(data.modes);
-  T weight[kSampleBlock];
-  for (std::int64_t k = 0; k < count; ++k) weight[k] = data.weights[samples[k]];
+  const std::int64_t padded = round_up_to_line<T>(modes), vectors = padded / vector_lanes<T>();
   const auto* product = reinterpret_cast<const Vector<T>*>(g);
   auto* target = reinterpret_cast<Vector<T>*>(scaled);
-  for (std::int64_t j = 0; j < sums; ++j) {
-    for (std::int64_t k = 0; k < count; ++k) {
-      const T value = weight[k] * legendre[j * kSampleBlock + k];
-      for (std::int64_t v = 0; v < vectors; ++v) target[k * vectors + v] = value * product[k * vectors + v];
+  for (std::int64_t k = 0; k < count; ++k) {
+    for (std::int64_t v = 0; v < vectors; ++v) target[k * vectors + v] = weight[k] * product[k * vectors + v];
+  }
+  for (std::int64_t p = 0; p < round_up_to_four(modes); p += R) {
+    add_outer_rows<T, R>(count, padded, p, scaled, g, moments);
+  }
+}
+
+// Rows j .. j + R - 1 of moments (sums, stride), N vectors of them: += sum_k legendre[j][k] outer[k].
+template <class T, int R, int N>
+INNTD_INLINE void add_sums(std::int64_t count, const T* legendre, const T* outer, std::int64_t width, T* moments,
+                           std::int64_t stride) {
+  Vector<T> sum[R][N];
+  for (int r = 0; r < R; ++r) {
+    for (int n = 0; n < N; ++n) sum[r][n] = reinterpret_cast<const Vector<T>*>(moments + r * stride)[n];
+  }
+  for (std::int64_t k = 0; k < count; ++k) {
+    const auto* row = reinterpret_cast<const Vector<T>*>(outer + k * width);
+    for (int r = 0; r < R; ++r) {
+      for (int n = 0; n < N; ++n) sum[r][n] += legendre[r * kSampleBlock + k] * row[n];
     }
-    T* out = moments + j * rows * padded;
-    for (std::int64_t p = 0; p < rows; p += R) add_outer_rows<T, R>(count, padded, p, scaled, g, out);
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int n = 0; n < N; ++n) reinterpret_cast<Vector<T>*>(moments + r * stride)[n] = sum[r][n];
+  }
+}
+
+template <class T, int R>
+void add_sums_row(std::int64_t count, const T* legendre, const T* outer, std::int64_t width, T* moments,
+                  std::int64_t stride) {
+  constexpr std::int64_t lanes = vector_lanes<T>();
+  constexpr int N = kRegisters >= 32 ? 4 : 2;
+  std::int64_t q = 0;
+  for (; q + N * lanes <= width; q += N * lanes) {
+    add_sums<T, R, N>(count, legendre, outer + q, width, moments + q, stride);
+  }
+  for (; q < width; q += lanes) add_sums<T, R, 1>(count, legendre, outer + q, width, moments + q, stride);
+}
+
+// Several moments: the upper halves of the matrices w g g^T, row after row without gaps, a few rows at a time, times
+// all polynomials. legendre: (sums rounded up to four, kSampleBlock); moments: (the same, packed_size); outer: memory
+// for (count, outer_width) and a line.
+template <class T>
+void add_many_moments(std::int64_t modes, std::int64_t count, std::int64_t sums, const T* weight, const T* legendre,
+                      const T* g, T* outer, T* moments) {
+  constexpr std::int64_t lanes = vector_lanes<T>();
+  typedef T Loose __attribute__((vector_size(kRegisterBytes), aligned(sizeof(T)), may_alias));
+  const std::int64_t padded = round_up_to_line<T>(modes), stride = packed_size<T>(modes);
+  std::int64_t place = 0;  // of the chunk in a packed matrix
+  for (std::int64_t p = 0; p < modes;) {
+    const PackedRows<T> rows(modes, p);
+    const std::int64_t width = rows.width;
+    for (std::int64_t k = 0; k < count; ++k) {
+      const T* row = g + k * padded;
+      T* target = outer + k * width;
+      for (std::int64_t i = p; i < rows.last; target += modes - i, ++i) {
+        const T value = weight[k] * row[i];
+        // Whole vectors: what is too much is overwritten by the next row or sample, or is padding.
+        for (std::int64_t q = 0; q < modes - i; q += lanes) {
+          *reinterpret_cast<Loose*>(target + q) = value * *reinterpret_cast<const Loose*>(row + i + q);
+        }
+      }
+    }
+    for (std::int64_t j = 0; j < sums; j += 4) {
+      add_sums_row<T, 4>(count, legendre + j * kSampleBlock, outer, width, moments + j * stride + place, stride);
+    }
+    place += width;
+    p = rows.last;
   }
 }
 
@@ -227,13 +316,21 @@ T add_samples(const SampledData<T>& data, std::int64_t axis, const std::int64_t*
   T* row = g + kSampleBlock * padded;
   T* legendre = row + kSampleBlock * padded;
   sample_products(data, axis, samples, count, g, legendre);
-  legendre_block(data.axes[axis], samples, count, sums, legendre);
-  T* r = legendre + sums * kSampleBlock;
+  const std::int64_t polynomials = sums == 1 ? 1 : round_up_to_four(sums);
+  legendre_block(data.axes[axis], samples, count, polynomials, legendre);
+  T* r = legendre + polynomials * kSampleBlock;
   for (std::int64_t i = 0; i < count * padded; ++i) row[i] = g[i];
   multiply_values(data.axes[axis], padded, samples, count, legendre, false, row);
   const T loss = weigh_residuals(data, samples, count, row, r);
   add_slopes(data, count, data.axes[axis].terms, legendre, r, g, row, slopes);
-  add_moments(data, samples, count, sums, legendre, g, row, moments);
+  T weight[kSampleBlock];
+  for (std::int64_t k = 0; k < count; ++k) weight[k] = data.weights[samples[k]];
+  if (sums == 1) {
+    add_one_moment(data.modes, count, weight, g, row, moments);
+  } else {
+    T* outer = r + data.outputs * kSampleBlock;
+    add_many_moments(data.modes, count, sums, weight, legendre, g, outer, moments);
+  }
   return loss;
 }
 
