@@ -10,6 +10,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -61,7 +62,8 @@ def pins() -> list[Requirement]:
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_every_dependency_is_pinned_once_and_within_its_range(python: str) -> None:
     extras = PROJECT["optional-dependencies"]
-    wanted = [Requirement(text) for text in (*PROJECT["dependencies"], *extras["test"], *extras["dev"])]
+    optional = [text for name in ("tables", "test", "dev") for text in extras[name]]
+    wanted = [Requirement(text) for text in (*PROJECT["dependencies"], *optional)]
     environment = {"python_version": python, "extra": ""}
     active = [pin for pin in pins() if pin.marker is None or pin.marker.evaluate(environment)]
     assert len({pin.name for pin in active}) == len(active)
@@ -84,7 +86,8 @@ def imported_packages(paths: list[Path]) -> set[str]:
 
 
 def test_declared_dependencies_are_those_imported() -> None:
-    declared = {Requirement(text).name for text in PROJECT["dependencies"]} - {"tomli"}
+    names = {"scikit-learn": "sklearn"}  # of the modules, where the packages are called otherwise
+    declared = {names.get(name := Requirement(text).name, name) for text in PROJECT["dependencies"]} - {"tomli"}
     assert imported_packages(list((ROOT / "inntd").rglob("*.py"))) - {"inntd", "tomli"} == declared
 
 
@@ -204,11 +207,13 @@ def test_readme_names_only_commands_that_exist() -> None:
             assert set(re.findall(r"\bmake ([a-z-]+)", block.split("#")[0])) <= targets
 
 
-def test_readme_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    [block] = code_blocks(README, "python")
-    names: dict[str, object] = {}
-    exec(compile(block, "README.md", "exec"), names)
+    solve, train = code_blocks(README, "python")
+    names: dict[str, Any] = {}
+    exec(compile(train, "README.md", "exec"), names)
+    assert names["model"].score(names["X"][500:], names["y"][500:]) > 0.9999
+    exec(compile(solve, "README.md", "exec"), names)
     answer = names["answer"]
     assert answer.status == "converged"
     again = inntd.load(tmp_path / "poisson.inntd")
@@ -225,6 +230,26 @@ def test_the_guide_to_problems_is_true() -> None:
     [block] = code_blocks(guide, "toml")
     file = parse_problem(block)
     assert inntd.solve(file.problem, **file.solve).converged
+
+
+def test_the_guide_to_training_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    guide = (ROOT / "docs" / "training.md").read_text()
+    names: dict[str, Any] = {}
+    for block in code_blocks(guide, "python"):
+        exec(compile(block, "training.md", "exec"), names)
+    assert names["error"] < 0.1
+    assert names["classifier"].score(names["X"][500:], names["inside"][500:]) > 0.95
+    parameters = set(inntd.INNRegressor().get_params())
+    assert set(re.findall(r"^\| `(\w+)`", guide, flags=re.MULTILINE)) <= parameters
+
+
+def test_the_example_of_training_reads_what_it_writes(tmp_path: Path) -> None:
+    example = ROOT / "examples" / "borehole.py"
+    names: dict[str, Any] = {"__name__": "example", "__file__": str(example)}
+    exec(compile(example.read_text(), str(example), "exec"), names)
+    names["write"](tmp_path / "borehole.csv")
+    assert (tmp_path / "borehole.csv").read_text() == (example.with_suffix(".csv")).read_text()
 
 
 def test_readme_problem_file_is_the_demo() -> None:

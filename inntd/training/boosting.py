@@ -12,8 +12,9 @@ import numpy.typing as npt
 from inntd import _checks
 from inntd.axes import Axis
 from inntd.models import CPModel
-from inntd.training.als import check_samples, fit_als
+from inntd.training.als import fit_als
 from inntd.training.outcome import FitResult, FitStatus
+from inntd.training.samples import check_samples
 
 
 def fit_boosting(

@@ -158,3 +158,11 @@ def _expansions(axis: Axis, low: Array, high: Array) -> tuple[Array, Array]:
     rows = np.einsum("gna,np->gap", values, project[:, : degree + 1])
     products = np.einsum("gna,gnb,nj->gabj", values, values, project, optimize=True)
     return rows, products
+
+
+def check_samples(
+    axes: Sequence[Axis], x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike | None
+) -> tuple[list[Array], Array, Array]:
+    """Return coordinates (K,) per axis, values (K, C) and weights (K,) of mean one, or raise."""
+    samples = Samples.checked(axes, x, y, weights)
+    return samples.x, samples.y, samples.weights

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inntd.axes import Axis
-from inntd.training.als import check_samples
+from inntd.training.samples import check_samples
 
 Array = npt.NDArray[np.float64]
 CHUNK_BYTES = 64 * 2**20  # of a memory-mapped file that are in memory at a time, as float64

@@ -1,4 +1,4 @@
-"""The command ``inntd``: solve problem files, look into models, describe the installation.
+"""The command ``inntd``: solve problem files, train on tables, look into models, describe the installation.
 
 Exit status: 0 done, 1 ran but did not converge, 2 a user's mistake (one line on stderr; ``--traceback`` shows where).
 """
@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import inntd
 from inntd import _kernels
+from inntd.cli import training
+from inntd.cli.status import DONE, INTERRUPTED, MISTAKE, NOT_CONVERGED
 
 if TYPE_CHECKING:
     from inntd.models import CPModel, TuckerModel
     from inntd.problems.toml import ProblemFile
 
-DONE, NOT_CONVERGED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 SOLUTION = "solution.inntd"
-LIBRARIES = ("numpy", "scipy", "torch", "sympy", "tensorly", "safetensors", "matplotlib")
+LIBRARIES = ("numpy", "scipy", "torch", "sympy", "tensorly", "safetensors", "scikit-learn", "matplotlib")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _warnings_in_a_line(quiet=getattr(options, "quiet", False)):
             return int(options.command(options))
-    except (ValueError, TypeError, OSError, MemoryError) as mistake:
+    except (ValueError, TypeError, OSError, MemoryError, ImportError) as mistake:
         if options.traceback:
             raise
         print(f"inntd: {_one_line(mistake)}", file=sys.stderr)
@@ -56,18 +57,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _warnings_in_a_line(*, quiet: bool) -> Iterator[None]:
     """Show what the library warns of as the command's own words, or not at all."""
     with warnings.catch_warnings():
-        if quiet:
-            warnings.simplefilter("ignore", inntd.StabilityWarning)
         shown = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-            if issubclass(category, inntd.StabilityWarning):
-                print(f"inntd: warning: {message}", file=sys.stderr)
+            if _is_own(category):
+                if not quiet:
+                    print(f"inntd: warning: {message}", file=sys.stderr)
             else:
                 shown(message, category, *place)
 
         warnings.showwarning = show  # type: ignore[assignment]  # whose places are passed on as they come
         yield
+
+
+def _is_own(category: type[Warning]) -> bool:
+    return issubclass(category, UserWarning) and category.__module__.startswith("inntd.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--force", action="store_true", help="overwrite an earlier output")
     run.add_argument("--quiet", action="store_true", help="print nothing but errors")
     run.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
+    training.add_commands(command)
     info = command("info", _info, "describe a model file: axes, modes, parameters, norm")
     info.add_argument("model", type=Path, metavar="MODEL")
     command("doctor", _doctor, "describe the installation: versions, instruction set, threads, CUDA")
@@ -182,6 +187,8 @@ def _info(options: argparse.Namespace) -> int:
         names = [axis.name for axis in group]
         rows.append(("axis " + (names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]} ({len(names)})"), text))
     print(table(rows))
+    if isinstance(model.metadata.get("estimator"), dict):
+        print(f"\n{training.describe(model.metadata['estimator'])}")
     if "problem" in model.metadata:
         print(f"\nThe problem that it solves:\n{model.metadata['problem']}")
     return DONE

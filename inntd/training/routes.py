@@ -1,0 +1,97 @@
+"""From the rows of a table to a trained field: which optimiser, on which axes, with how many modes, and why."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from inntd.axes import Axis
+from inntd.models import CPModel, Field
+from inntd.training.axes import fit_axes
+from inntd.training.columns import Column, DataWarning
+from inntd.training.constants import fit_mean, train_active
+from inntd.training.extrapolation import evaluate
+from inntd.training.optimizers import CHOOSE_RANK, choose, fit
+from inntd.training.options import Options
+from inntd.training.outcome import FitResult
+from inntd.training.rows import Rows, hold_out
+from inntd.training.scaling import Scaling
+
+RANKS = (2, 4, 8, 16, 32, 64)
+HELD_OUT = 0.1  # of the rows, unless said otherwise
+WORTH = 0.95  # of the error on the rows held out: more modes must do better than this
+
+
+def train(rows: Rows, columns: Sequence[Column], names: Sequence[str], options: Options) -> FitResult:
+    """Return the field of all columns; constant where there is nothing to learn."""
+    if all(column.constant for column in columns):
+        return fit_mean(rows, columns, names, "all columns are constant")
+    if not np.ptp(rows.y, axis=0).any():
+        return fit_mean(rows, columns, names, "the target is constant")
+    return train_active(_train, rows, columns, names, options)
+
+
+def _train(rows: Rows, columns: Sequence[Column], names: Sequence[str], options: Options) -> FitResult:
+    optimizer, why = choose(rows, options)
+    axes = fit_axes(rows.x, columns, names, options.elements, options.s, options.nodes)
+    fraction = HELD_OUT if options.validation_fraction is None else options.validation_fraction
+    kept, held = hold_out(len(rows), fraction, options.seed)
+    scaling = Scaling.of(rows)
+    result = _fit_ranks(optimizer, axes, scaling.apply(rows.take(kept)), scaling.apply(rows.take(held)), options)
+    assert isinstance(result.model, CPModel)
+    if (result.choices["validation_error"] or 0.0) >= 1.0:
+        why += "; no better than the mean at the rows held out: do the columns determine the target?"
+    choices = {"optimizer": optimizer, "why": why, "axes": [repr(axis) for axis in axes], **result.choices}
+    return replace(result, model=scaling.undo(result.model), choices=choices)
+
+
+def _fit_ranks(optimizer: str, axes: Sequence[Axis], rows: Rows, held: Rows, options: Options) -> FitResult:
+    """Return the fit with the rank asked for, or with the best of rising ranks, by the rows held out if there are."""
+    begin = time.perf_counter()
+    best: FitResult | None = None
+    errors: dict[str, Any] = {}
+    least = np.inf
+    history: list[dict[str, Any]] = []
+    for rank in _ranks(optimizer, options.rank, len(rows)):
+        found = fit(optimizer, axes, rows, rank, options)
+        history += [{**entry, "step": len(history) + i} for i, entry in enumerate(found.history, 1)]
+        training, validation = _error(found.model, rows), _error(found.model, held) if len(held) else None
+        error = training if validation is None else validation
+        better = error < WORTH * least
+        if best is None or error < least:
+            best, least = found, error
+            errors = {"training_error": training, "validation_error": validation}
+        late = time.perf_counter() - begin > options.max_seconds
+        if not better or late or found.status in ("interrupted", "diverged"):
+            break
+    assert best is not None
+    by = f"{len(held):,} rows held out" if len(held) else None
+    assert isinstance(best.model, CPModel)
+    choices = {**best.choices, "rank": best.model.rank, **errors, "validation": by}
+    return replace(best, history=history, seconds=time.perf_counter() - begin, choices=choices)
+
+
+def _ranks(optimizer: str, asked: int | None, most: int) -> Sequence[int | None]:
+    if asked is None and optimizer in CHOOSE_RANK:
+        return [None]
+    if asked is None:
+        return [rank for rank in RANKS if rank <= most] or [1]
+    if asked > most:
+        warnings.warn(
+            f"rank={asked} asks for more modes than the {most} different rows can tell apart: {most} are used",
+            DataWarning,
+            stacklevel=2,
+        )
+    return [min(asked, most)]
+
+
+def _error(model: Field, rows: Rows) -> float:
+    """Return the root mean square error: of scaled targets, relative to their standard deviation."""
+    outputs = rows.y.shape[1] if rows.y.shape[1] > 1 else None
+    values = evaluate(model, rows.x, outputs, "clamp").reshape(rows.y.shape)
+    return float(np.sqrt(rows.mean_square(values - rows.y)))

@@ -1,0 +1,308 @@
+"""Tables in files: CSV and Parquet by pyarrow, ``.npy`` mapped into memory. Errors name file, line and column."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inntd.models.atomic import write_atomically
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npy")
+BLOCK = 4 << 20  # bytes of text that the CSV reader takes at once
+
+
+@dataclass(frozen=True)
+class NamedColumns:
+    """Columns side by side with their names: what the estimators take in place of a data frame."""
+
+    values: npt.NDArray[Any]
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> NamedColumns:
+        """Return some of the rows."""
+        return NamedColumns(self.values[rows], self.names)
+
+    def numbers(self) -> npt.NDArray[np.float64]:
+        """Return the columns as float64, or raise for the first that holds text."""
+        for name, column in zip(self.names, self.values.T, strict=True):
+            text = next((value for value in column if isinstance(value, str)), None) if column.dtype == object else None
+            if text is not None:
+                raise ValueError(f"column {name!r} must hold numbers, got {text!r}")
+        return self.values.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length with names: float64, or objects (text, None where it is missing)."""
+
+    path: Path
+    columns: dict[str, npt.NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns, in the file's order."""
+        return list(self.columns)
+
+    def select(self, names: Sequence[str]) -> NamedColumns:
+        """Return columns side by side: float64, or objects if one of them holds text.
+
+        Raises
+        ------
+        ValueError
+            When the table lacks a column.
+        """
+        missing = [name for name in names if name not in self.columns]
+        if missing:
+            raise ValueError(
+                f"{self.path} lacks the column{'s' if len(missing) > 1 else ''} {_listed(missing)}; "
+                f"it has {_listed(self.names)}"
+            )
+        columns = [self.columns[name] for name in names]
+        kind = object if any(column.dtype == object for column in columns) else np.float64
+        matrix = np.empty((len(self), len(columns)), dtype=kind)
+        for d, column in enumerate(columns):
+            matrix[:, d] = column
+        return NamedColumns(matrix, list(names))
+
+
+def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Table:
+    """Read a table of numbers, with columns of text where the file has them.
+
+    Parameters
+    ----------
+    path : path
+        ``.csv`` (commas, or semicolons), ``.tsv``, ``.txt``: UTF-8, the first line names the columns; ``.parquet``;
+        ``.npy``: a matrix, whose columns are named ``x0``, ``x1``, … and stay on the disk until they are used.
+    text : sequence of str, default ()
+        Columns whose values are names even where they look like numbers.
+
+    Raises
+    ------
+    ValueError
+        When the file is malformed: the message names the file, the line and the column.
+    ImportError
+        When pyarrow is missing: ``pip install 'inntd[tables]'``.
+    OSError
+        When the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "beam.csv")
+    ...     _ = path.write_text("length,material,u\\n1.5,steel,0.25\\n2,oak,\\n")
+    ...     table = read_table(path)
+    >>> table.names, table.columns["u"], table.columns["material"]
+    (['length', 'material', 'u'], array([0.25,  nan]), array(['steel', 'oak'], dtype=object))
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path} must end in one of {', '.join(SUFFIXES)}, got {path.suffix!r}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist" if not path.exists() else f"{path} is no file")
+    if suffix == ".npy":
+        return Table(path, _read_npy(path))
+    table = _read_parquet(path) if suffix == ".parquet" else _read_csv(path, text)
+    if table.num_rows == 0:
+        raise ValueError(f"{path} has no rows")
+    columns = {name: _column(path, name, table.column(name), suffix, name in text) for name in table.column_names}
+    return Table(path, columns)
+
+
+def write_table(
+    path: str | os.PathLike[str] | None, columns: Mapping[str, npt.NDArray[Any]], *, overwrite: bool = False
+) -> str | None:
+    """Write columns to a file, whole or not at all; return them as CSV where `path` is None.
+
+    Parameters
+    ----------
+    path : path or None
+        ``.csv``, ``.tsv``, ``.txt``, ``.parquet`` or ``.npy``.
+    columns : mapping of str to array (K,)
+    overwrite : bool, default False
+        Replace an existing file.
+
+    Examples
+    --------
+    >>> print(write_table(None, {"u": np.array([0.5, 2.0])}))
+    "u"
+    0.5
+    2
+    """
+    suffix = ".csv" if path is None else Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path} must end in one of {', '.join(SUFFIXES)}, got {suffix!r}")
+    content = io.BytesIO()
+    if suffix == ".npy":
+        np.save(content, np.column_stack(list(columns.values())), allow_pickle=False)
+    elif suffix == ".parquet":
+        _pyarrow("pyarrow.parquet").write_table(_pyarrow("pyarrow").table(dict(columns)), content)
+    else:
+        arrow = _pyarrow("pyarrow.csv")
+        options = arrow.WriteOptions(delimiter="\t" if suffix == ".tsv" else ",")
+        arrow.write_csv(_pyarrow("pyarrow").table(dict(columns)), content, options)
+    if path is None:
+        return content.getvalue().decode().rstrip("\n")
+    write_atomically(Path(path), content.getvalue(), overwrite=overwrite)
+    return None
+
+
+# ---- readers -----------------------------------------------------------------------------------------------------
+
+
+def _pyarrow(module: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise ImportError(
+            "reading and writing CSV and Parquet needs pyarrow, which is not installed: pip install 'inntd[tables]'"
+        ) from None
+
+
+def _read_npy(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{path} is no readable .npy file: {error}") from None
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or 0 in array.shape:
+        raise ValueError(f"{path} must hold a matrix of real numbers, got shape {array.shape} of {array.dtype}")
+    return {f"x{d}": array[:, d] for d in range(array.shape[1])}
+
+
+def _read_parquet(path: Path) -> Any:
+    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    try:
+        return parquet.read_table(path)
+    except arrow.ArrowInvalid as error:
+        raise ValueError(f"{path} is no readable Parquet file: {error}") from None
+
+
+def _read_csv(path: Path, text: Sequence[str]) -> Any:
+    arrow, reader = _pyarrow("pyarrow"), _pyarrow("pyarrow.csv")
+    header, delimiter = _header(path)
+    try:
+        return reader.read_csv(
+            path,
+            read_options=reader.ReadOptions(block_size=BLOCK),
+            parse_options=reader.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=reader.ConvertOptions(
+                strings_can_be_null=True, column_types={name: arrow.string() for name in text if name in header}
+            ),
+        )
+    except arrow.ArrowInvalid as error:
+        _find_broken_row(path, delimiter, len(header))
+        raise ValueError(f"{path} is no readable CSV file: {error}") from None
+
+
+def _header(path: Path) -> tuple[list[str], str]:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        line = file.readline()
+    if not line.strip():
+        raise ValueError(f"{path}, line 1: the first line must name the columns, got an empty one")
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ";" if ";" in line and "," not in line else ","
+    header = next(csv.reader([line], delimiter=delimiter))
+    if all(_is_number(name) for name in header):
+        raise ValueError(f"{path}, line 1: the first line must name the columns, got the numbers {line.strip()[:60]!r}")
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{path}, line 1: the names of columns must differ, got {_listed(repeated)} more than once")
+    return header, delimiter
+
+
+def _find_broken_row(path: Path, delimiter: str, width: int) -> None:
+    """Raise for the first row that has too many or too few values, or is no UTF-8."""
+    for line, row in _rows(path, delimiter):
+        if row and len(row) != width:
+            shown = delimiter.join(row)
+            raise ValueError(
+                f"{path}, line {line}: the row has {len(row)} value{'s' if len(row) != 1 else ''}, the header names "
+                f"{width} columns: {shown[:60]!r}; correct or remove it"
+            )
+        if any("\udc80" <= character <= "\udcff" for value in row for character in value):
+            raise ValueError(f"{path}, line {line}: the text is not UTF-8; convert the file")
+
+
+def _rows(path: Path, delimiter: str) -> Any:
+    """Yield the number of the first line and the values of each row, the header included."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter)
+        before = 0
+        for row in reader:
+            yield before + 1, row
+            before = reader.line_num
+
+
+def _column(path: Path, name: str, column: Any, suffix: str, text: bool) -> npt.NDArray[Any]:
+    """Return a column of pyarrow as numbers with NaN where they are missing, or as text."""
+    arrow = _pyarrow("pyarrow")
+    kind = column.type
+    if arrow.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if arrow.types.is_string(kind) or arrow.types.is_large_string(kind):
+        values: npt.NDArray[Any] = column.to_numpy()
+        if not text:
+            _refuse_odd_values(path, name, values, suffix)
+        return values.astype(object)
+    if arrow.types.is_null(kind):
+        return np.full(len(column), np.nan)
+    if arrow.types.is_integer(kind) or arrow.types.is_floating(kind) or arrow.types.is_boolean(kind):
+        numbers: npt.NDArray[Any] = column.cast(arrow.float64()).to_numpy()
+        return numbers
+    if arrow.types.is_decimal(kind):
+        return np.asarray(column.cast(arrow.float64()).to_numpy())
+    if suffix != ".parquet" and arrow.types.is_binary(kind):
+        header, delimiter = _header(path)
+        _find_broken_row(path, delimiter, len(header))
+    raise ValueError(f"{path}, column {name!r}: it must hold numbers or text, got {kind}; convert it, or leave it out")
+
+
+def _refuse_odd_values(path: Path, name: str, values: npt.NDArray[Any], suffix: str) -> None:
+    """Raise where most values of a column of text are numbers: the others are mistakes."""
+    odd = [i for i, value in enumerate(values) if value is not None and not _is_number(value)]
+    present = sum(value is not None for value in values)
+    if not odd or 2 * len(odd) > present:
+        return
+    place = f"row {odd[0] + 1}" if suffix == ".parquet" else f"line {_line_of_row(path, odd[0])}"
+    raise ValueError(
+        f"{path}, {place}, column {name!r}: {values[odd[0]]!r} is no number ({len(odd)} such of {present} values); "
+        "correct it, leave it empty, or declare the column categorical"
+    )
+
+
+def _line_of_row(path: Path, row: int) -> int:
+    _, delimiter = _header(path)
+    filled = (line for line, values in _rows(path, delimiter) if values)
+    for count, line in enumerate(filled):
+        if count == row + 1:  # after the header
+            return int(line)
+    return row + 2
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
