@@ -5,7 +5,7 @@ A ``.inntd`` file is a safetensors file whose metadata has one entry, ``inntd``:
 ``format``, ``version``
     ``"inntd"`` and the version of this layout, 1.
 ``kind``
-    Which class of model: ``"cp"`` or ``"tucker"``.
+    Which class of model: ``"cp"``, ``"tucker"`` or ``"exponential"``.
 ``software``
     The version of inntd that wrote it.
 ``model``
@@ -189,6 +189,13 @@ def _tucker_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> S
     return TuckerModel.from_factors(axes, core, factors)
 
 
+def _exponential_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
+    from inntd.models.exponential import ExponentialModel
+
+    own = {name.removeprefix("exponent."): tensor for name, tensor in tensors.items()}
+    return ExponentialModel(_cp_model(fields, own))  # type: ignore[arg-type]
+
+
 def _axes_and_factors(
     fields: dict[str, Any], tensors: dict[str, torch.Tensor]
 ) -> tuple[list[Axis], list[torch.Tensor]]:
@@ -227,6 +234,7 @@ def _axis(fields: Any, factor: torch.Tensor) -> Axis:
 _KINDS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], SeparatedModel]] = {
     "cp": _cp_model,
     "tucker": _tucker_model,
+    "exponential": _exponential_model,
 }
 
 

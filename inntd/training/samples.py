@@ -17,7 +17,6 @@ import numpy.typing as npt
 from numpy.polynomial import legendre
 
 from inntd import _checks
-from inntd._kernels import core
 from inntd.axes import Axis
 
 Array = npt.NDArray[np.float64]
@@ -130,8 +129,7 @@ def _by_value(axis: Axis, levels: Array, place: Index) -> Groups:
 
 def _by_element(axis: Axis, x: Array) -> Groups:
     table = axis.table
-    piece = np.empty(len(x), dtype=np.int64)
-    core.tabulate(table, x, piece, np.empty((len(x), table.width)), 0)
+    piece = np.searchsorted(table.breaks[1:-1], x, side="right")
     low, high = table.breaks[:-1], table.breaks[1:]
     local = np.clip((2 * x - low[piece] - high[piece]) / (high - low)[piece], -1, 1)
     return Groups(*_sorted(piece, table.pieces), table.first, local, *_expansions(axis, low, high))
@@ -139,9 +137,13 @@ def _by_element(axis: Axis, x: Array) -> Groups:
 
 def _sorted(place: Index, count: int) -> tuple[npt.NDArray[np.int32], Index, Index]:
     """Return the groups of all samples, the samples sorted by group, and where each group begins."""
-    short = place.astype(np.int32)
+    short = place.astype(np.int16 if count < 2**15 else np.int32)  # numbers of 16 bits are sorted by their digits
     order = np.argsort(short, kind="stable").astype(np.int64, copy=False)
-    return short, order, np.concatenate([[0], np.cumsum(np.bincount(place, minlength=count))]).astype(np.int64)
+    return (
+        place.astype(np.int32),
+        order,
+        np.concatenate([[0], np.cumsum(np.bincount(place, minlength=count))]).astype(np.int64),
+    )
 
 
 def _expansions(axis: Axis, low: Array, high: Array) -> tuple[Array, Array]:
