@@ -122,7 +122,7 @@ def test_an_import_up_the_street_is_seen(path: str, source: str) -> None:
         ("inntd/models/m.py", "from .files import save"),
         ("inntd/axes/a.py", "from inntd import _checks, _kernels\nfrom inntd._kernels import core"),
         ("inntd/solvers/s.py", "import torch\nfrom inntd.problems.separate import Problem"),
-        ("inntd/cli.py", "import inntd\nfrom inntd.solvers import solve"),
+        ("inntd/cli/__init__.py", "import inntd\nfrom inntd.solvers import solve"),
     ],
 )
 def test_an_import_down_the_street_passes(path: str, source: str) -> None:
