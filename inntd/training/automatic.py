@@ -40,6 +40,7 @@ MOST_COMPARED = 1500  # samples that candidates are compared on
 HELD_OUT = 0.15
 FEWEST_HELD = 200  # samples from which on some are held out
 PER_COEFFICIENT = 1.0  # samples that a mode's coefficient needs at least: no more modes then
+BEYOND = 3.0  # parts in K of the range
 STEPS = 14, 60  # of Levenberg-Marquardt after each mode, and in the end
 
 
@@ -83,7 +84,7 @@ def fit_automatic(
     Parameters
     ----------
     x : array (K, D)
-        Samples' coordinates; the axes range from the least to the largest.
+        Samples' coordinates; the axes range from the least to the largest, and a little beyond on continuous columns.
     y : array (K,)
         Their values.
     weights : array (K,), optional
@@ -95,7 +96,7 @@ def fit_automatic(
     seed : int, default 0
         Of the starts.
     max_seconds : float, default 20
-        No further mode or candidate is begun after this time.
+        No further mode or candidate is begun after seven tenths of this time; then the best is polished.
     callback : callable, optional
         Takes the history's entry after each mode. KeyboardInterrupt keeps the best model so far.
 
@@ -122,7 +123,7 @@ def fit_automatic(
     seed = _checks.positive_int("seed", seed, minimum=0)
     max_seconds = _checks.finite_float("max_seconds", max_seconds, positive=True)
     points = np.asarray(x, dtype=np.float64)
-    axes = axes_from_data(points, names=names, elements=[1] * points.shape[1], s=1, categorical=categorical)
+    axes = axes_from_data(points, names=names, elements=1, s=1, categorical=categorical)
     columns, values, shares = check_samples(axes, points, y, weights)
     if np.ndim(y) != 1:
         raise ValueError(f"y must have shape ({len(points)},), got {np.shape(y)}: fit one output at a time")
@@ -141,11 +142,12 @@ class _Search:
     ) -> None:  # fmt: skip
         self.x, self.y, self.weights, self.names, self.categorical = x, y, weights, names, list(categorical)
         self.seed, self.callback, self.began = seed, callback, time.perf_counter()
-        self.deadline = self.began + max_seconds
+        self.deadline = self.began + 0.7 * max_seconds  # the rest is for polishing
         self.spread = float(np.sqrt(np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)))
         order = np.random.default_rng([seed, 2]).permutation(len(y))
         held = int(HELD_OUT * len(y)) if len(y) >= FEWEST_HELD else 0
         self.held, self.kept = order[:held], order[held:]
+        self.range = _widened(x, self.categorical)
         self.levels = [len(np.unique(column)) for column in x.T]
         self.history: list[dict[str, Any]] = []
         self.compared: dict[str, float] = {}
@@ -166,6 +168,11 @@ class _Search:
 
     # ---- candidates ----------------------------------------------------------------------------------------------
 
+    @property
+    def validation(self) -> str:
+        """What the score is measured on, in words."""
+        return f"{len(self.held):,} rows held out" if len(self.held) else "each row left out in turn, linearised"
+
     def _candidates(self) -> list[Candidate]:
         found: dict[tuple[tuple[int, ...], bool], Candidate] = {}
         for elements, s in MESHES:
@@ -177,10 +184,10 @@ class _Search:
         return list(found.values())
 
     def _axes(self, candidate: Candidate) -> list[Axis]:
-        elements = [min(candidate.elements, max(level - 1, 1)) for level in self.levels]
+        elements = [min(candidate.elements, max(count - 1, 1)) for count in self.levels]
         return axes_from_data(
-            self.x, names=self.names, elements=elements, s=candidate.s, categorical=self.categorical
-        )  # fmt: skip
+            self.range, names=self.names, elements=elements, s=candidate.s, categorical=self.categorical
+        )
 
     def _compare(self) -> list[tuple[float, Candidate]]:
         """Return the candidates by their scores with few modes, the best first."""
@@ -280,7 +287,8 @@ class _Search:
             axes = self._axes(Candidate(*MESHES[0], additive=False))
             constant = [np.ones((axis.size, 1)) for axis in axes]
             constant[0] *= float(np.average(self.y, weights=self.weights))
-            choices: dict[str, Any] = {"form": "constant", "rank": 1, "score": 0.0, "noise": 0.0, "compared": {}}
+            choices: dict[str, Any] = {"form": "constant", "rank": 1, "score": 0.0, "noise": 0.0, "compared": {},
+                                       "validation": None}  # fmt: skip
             model: Field = CPModel.from_factors(axes, constant)
         else:
             score, candidate, fit, axes = self.best
@@ -288,8 +296,21 @@ class _Search:
             cp = model_of(axes, fit, centre, scale)
             model = ExponentialModel(cp) if candidate.logarithm else cp
             choices = {"form": str(candidate), "rank": fit.rank, "score": score,
-                       "noise": float(np.sqrt(fit.noise)) * scale, "compared": self.compared}  # fmt: skip
+                       "noise": float(np.sqrt(fit.noise)) * scale, "compared": self.compared, "validation": self.validation}  # fmt: skip
         return FitResult(model, status, message, self.history, time.perf_counter() - self.began, choices)
+
+
+def _widened(x: Array, categorical: Sequence[int]) -> Array:
+    """Return the samples with two more, a little beyond the ends of the columns whose values are all different.
+
+    The ends of a range that samples are drawn from lie about one part in K beyond them: the model goes on that far.
+    """
+    low, high = x.min(axis=0), x.max(axis=0)
+    several = np.array([len(np.unique(column)) > len(x) // 2 for column in x.T])
+    several[list(categorical)] = False
+    beyond = np.where(several, BEYOND / len(x) * (high - low), 0.0)
+    found: Array = np.vstack([low - beyond, high + beyond, x])
+    return found
 
 
 def model_of(axes: Sequence[Axis], fit: Fit, centre: float, scale: float) -> CPModel:

@@ -229,7 +229,7 @@ def left_out(samples: Samples, fit: Fit) -> Array:
     return found
 
 
-def with_new_mode(samples: Samples, fit: Fit, random: np.random.Generator, starts: int = 3) -> Fit:
+def with_new_mode(samples: Samples, fit: Fit, random: np.random.Generator, starts: int = 5) -> Fit:
     """Return the fit with one more mode, by rank-1 alternating least squares on the residual from a few starts."""
     residual = samples.y - samples.values(fit)
     best: tuple[float, list[Array]] | None = None
