@@ -21,7 +21,7 @@ from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.models.exponential import ExponentialModel
 from inntd.models.field import Field
-from inntd.training.als import check_samples
+from inntd.training.samples import check_samples
 from inntd.training.coordinates import Coordinates
 from inntd.training.evidence import Fit, Samples, improve, left_out, with_new_mode
 from inntd.training.mesh import axes_from_data
