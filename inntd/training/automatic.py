@@ -1,8 +1,9 @@
 """Surrogates of modest data: form, mesh, number of modes and smoothness from the data alone.
 
 Candidates, sums of products with or without additive functions on meshes from coarse to fine, are first compared with
-few modes by their linearised leave-one-out error; the best are grown mode by mode until that error falls no more. Where
-the values are positive and spread, their logarithm is tried as well. The score never sees other data than the samples.
+few modes; the best are grown mode by mode until the score falls no more, and polished on all samples. Where the values
+are positive and spread, their logarithm is tried as well. The score is the error at samples held out; of few samples it
+is the linearised leave-one-out error, which needs none but is optimistic where coefficients are many.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from inntd.training.mesh import axes_from_data
 from inntd.training.outcome import FitResult, FitStatus
 
 Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 
 MESHES = ((2, 1), (4, 2), (6, 3), (8, 4), (14, 4), (16, 2))  # elements and patch size
 FIRST_MODES, MOST_MODES = 3, 20
@@ -35,6 +37,8 @@ BETTER = 0.85  # a further mode must lower the score to this share of it
 PATIENCE = 2
 SPREAD = 1.5  # largest over smallest value from which on the logarithm is tried
 MOST_COMPARED = 1500  # samples that candidates are compared on
+HELD_OUT = 0.15
+FEWEST_HELD = 200  # samples from which on some are held out
 PER_COEFFICIENT = 1.0  # samples that a mode's coefficient needs at least: no more modes then
 STEPS = 14, 60  # of Levenberg-Marquardt after each mode, and in the end
 
@@ -98,7 +102,7 @@ def fit_automatic(
     Returns
     -------
     FitResult
-        `choices` has ``form`` (what was chosen), ``rank``, ``score`` (relative leave-one-out error), ``noise``
+        `choices` has ``form`` (what was chosen), ``rank``, ``score`` (relative error at samples left out), ``noise``
         (estimated standard deviation of the noise) and ``compared``: all candidates with their scores. The model is a
         `CPModel`, or an `ExponentialModel` of one.
 
@@ -139,6 +143,9 @@ class _Search:
         self.seed, self.callback, self.began = seed, callback, time.perf_counter()
         self.deadline = self.began + max_seconds
         self.spread = float(np.sqrt(np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)))
+        order = np.random.default_rng([seed, 2]).permutation(len(y))
+        held = int(HELD_OUT * len(y)) if len(y) >= FEWEST_HELD else 0
+        self.held, self.kept = order[:held], order[held:]
         self.levels = [len(np.unique(column)) for column in x.T]
         self.history: list[dict[str, Any]] = []
         self.compared: dict[str, float] = {}
@@ -150,12 +157,12 @@ class _Search:
         try:
             ranked = self._compare()
             for _, candidate in ranked[:2]:
-                self._grow(candidate, MOST_MODES, None)
+                self._grow(candidate, MOST_MODES, self.kept, final=True)
                 if time.perf_counter() > self.deadline:
                     return "max_epochs", "out of time: more may be found with a larger max_seconds"
         except KeyboardInterrupt:
             return "interrupted", "interrupted: the best model so far was kept"
-        return "converged", "further modes did not lower the leave-one-out error"
+        return "converged", "further modes did not lower the error at samples left out"
 
     # ---- candidates ----------------------------------------------------------------------------------------------
 
@@ -177,15 +184,14 @@ class _Search:
 
     def _compare(self) -> list[tuple[float, Candidate]]:
         """Return the candidates by their scores with few modes, the best first."""
-        random = np.random.default_rng(self.seed)
-        part = None if len(self.y) <= MOST_COMPARED else random.permutation(len(self.y))[:MOST_COMPARED]
+        part = self.kept[:MOST_COMPARED]
         half = self.began + 0.5 * (self.deadline - self.began)
         ranked: list[tuple[float, Candidate]] = []
 
         def add(candidate: Candidate) -> None:
             if ranked and time.perf_counter() > half:
                 return
-            ranked.append((self._grow(candidate, FIRST_MODES, part), candidate))
+            ranked.append((self._grow(candidate, FIRST_MODES, part, final=False), candidate))
             self.compared[str(candidate)] = ranked[-1][0]
 
         for candidate in self._candidates():
@@ -198,34 +204,44 @@ class _Search:
 
     # ---- one candidate -------------------------------------------------------------------------------------------
 
-    def _grow(self, candidate: Candidate, most: int, part: Array | None) -> float:
-        """Add modes while the score falls; on all samples the best fit is kept. Returns the best score."""
+    def _grow(self, candidate: Candidate, most: int, rows: Rows, final: bool) -> float:
+        """Add modes while the score falls; the final fits are candidates for the best. Returns the best score."""
         axes = self._axes(candidate)
-        rows = slice(None) if part is None else part
-        target, _, _ = self._target(candidate)
-        samples = Samples([Coordinates.of(axis) for axis in axes], self.x[rows], target[rows], self.weights[rows])
+        coordinates = [Coordinates.of(axis) for axis in axes]
+        samples, held = (self._samples(candidate, coordinates, part) for part in (rows, self.held))
         fit = improve(samples, samples.start(candidate.additive), 6)
-        score = self._score(candidate, samples, fit, rows)
-        if part is None or self.best is None:
-            self._keep(score, candidate, fit, axes)
-        chosen, best, waited = fit, score, 0
+        chosen, best, waited = fit, self._score(candidate, samples, held, fit), 0
+        if final or self.best is None:
+            self._keep(best, candidate, fit, axes)
         random = np.random.default_rng([self.seed, 1])
         sizes = sum(axis.size for axis in axes)
         while fit.rank < most and waited < PATIENCE and time.perf_counter() < self.deadline:
-            if fit.rank > 0 and (fit.rank + 1) * sizes * PER_COEFFICIENT > len(target[rows]):
+            if fit.rank > 0 and (fit.rank + 1) * sizes * PER_COEFFICIENT > len(rows):
                 break
             fit = improve(samples, with_new_mode(samples, fit, random), STEPS[0])
-            score = self._score(candidate, samples, fit, rows)
+            score = self._score(candidate, samples, held, fit)
             waited = 0 if score < BETTER * best else waited + 1
             if score < BETTER * best:
                 chosen, best = fit, score
+                if final:
+                    self._keep(best, candidate, chosen, axes)
             self._note(candidate, fit.rank, score)
-            if part is None:
-                self._keep(score / BETTER, candidate, chosen, axes)
-        if part is None:
-            polished = improve(samples, chosen, STEPS[1], tolerance=1e-5)
-            self._keep(self._score(candidate, samples, polished, rows), candidate, polished, axes)
+        if final:
+            self._polish(candidate, coordinates, chosen, best, axes)
         return best
+
+    def _polish(
+        self, candidate: Candidate, coordinates: list[Coordinates], chosen: Fit, score: float, axes: list[Axis]
+    ) -> None:
+        """Let the chosen fit converge on all samples, from where it is: it stays in its minimum."""
+        everything = self._samples(candidate, coordinates, np.arange(len(self.y)))
+        fit = improve(everything, chosen, STEPS[1], tolerance=1e-5)
+        if self.best is not None and self.best[0] >= score:
+            self.best = (score, candidate, fit, axes)
+
+    def _samples(self, candidate: Candidate, coordinates: list[Coordinates], rows: Rows) -> Samples:
+        target, _, _ = self._target(candidate)
+        return Samples(coordinates, self.x[rows], target[rows], self.weights[rows])
 
     def _target(self, candidate: Candidate) -> tuple[Array, float, float]:
         """Return what is fitted, of mean zero and variance one, with the mean and deviation that lead back."""
@@ -234,13 +250,15 @@ class _Search:
         scale = float(np.sqrt(np.average((values - centre) ** 2, weights=self.weights))) or 1.0
         return (values - centre) / scale, centre, scale
 
-    def _score(self, candidate: Candidate, samples: Samples, fit: Fit, rows: Any) -> float:
-        """Return the leave-one-out error relative to the deviation of the values."""
+    def _score(self, candidate: Candidate, samples: Samples, held: Samples, fit: Fit) -> float:
+        """Return the error at samples left out, relative to the deviation of the values."""
         _, centre, scale = self._target(candidate)
-        found = centre + scale * left_out(samples, fit)
+        judged = held if len(held.y) else samples
+        found = held.values(fit) if len(held.y) else left_out(samples, fit)
+        pairs = [centre + scale * values for values in (found, judged.y)]
         if candidate.logarithm:
-            found = np.exp(np.minimum(found, 700.0))
-        error = float(np.average((found - self.y[rows]) ** 2, weights=self.weights[rows]))
+            pairs = [np.exp(np.minimum(values, 700.0)) for values in pairs]
+        error = float(np.average((pairs[0] - pairs[1]) ** 2, weights=judged.root**2))
         return float(np.sqrt(error)) / self.spread if np.isfinite(error) else float("inf")
 
     def _keep(self, score: float, candidate: Candidate, fit: Fit, axes: list[Axis]) -> None:
