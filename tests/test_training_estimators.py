@@ -54,15 +54,16 @@ def test_regression_is_accurate_on_new_points() -> None:
     x, y = samples()
     model = it.INNRegressor().fit(x, y)
     assert relative_error(model, *samples(1000, seed=1)) < 1e-2
-    assert isinstance(model.model_, it.CPModel)
+    assert [axis.name for axis in model.model_.axes] == ["x0", "x1", "x2"]
     assert model.report_["optimizer"] != "auto"
     assert model.report_["why"]
 
 
-@pytest.mark.parametrize("optimizer", ["als", "adam", "lbfgs", "boosting"])
+@pytest.mark.parametrize("optimizer", ["automatic", "als", "adam", "lbfgs", "boosting"])
 def test_each_optimizer_learns(optimizer: str) -> None:
     x, y = samples(2000)
-    model = it.INNRegressor(optimizer=optimizer, rank=6, elements=6).fit(x, y)
+    chosen = {} if optimizer == "automatic" else {"rank": 6, "elements": 6}
+    model = it.INNRegressor(optimizer=optimizer, max_seconds=5, **chosen).fit(x, y)
     assert relative_error(model, *samples(500, seed=1)) < 0.1
     assert model.report_["optimizer"] == optimizer
 
@@ -272,6 +273,7 @@ def test_a_mesh_finer_than_the_data_warns_and_smoothness_fills_it() -> None:
         ({"rank": 0}, "rank must be a positive integer, got 0"),
         ({"optimizer": "sgd"}, "optimizer must be one of"),
         ({"elements": {"x9": 3}}, "elements names the column 'x9'"),
+        ({"optimizer": "automatic", "rank": 2}, "rank, mesh or smoothness are given; take 'als'"),
         ({"nodes": "random"}, "nodes must be one of"),
         ({"nan": "fill"}, "nan must be one of"),
         ({"smoothness": -1.0}, "smoothness must be 'auto' or a non-negative number"),
@@ -402,6 +404,7 @@ def test_memory_mapped_data_are_read_in_parts(optimizer: str, tmp_path: Path, mo
     monkeypatch.setattr("inntd.training.mapped.LARGE", 1)
     monkeypatch.setattr("inntd.training.mapped.PARTS", (1000, 2000))
     monkeypatch.setattr("inntd.training.mapped.BLOCK", 700)
+    monkeypatch.setattr("inntd.training.optimizers.MOST_ROWS_OF_AUTOMATIC", 100)
     x, y = samples(4000)
     np.save(tmp_path / "x.npy", x)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")

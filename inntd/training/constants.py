@@ -10,6 +10,7 @@ import numpy as np
 
 from inntd.axes import Axis
 from inntd.models import CPModel, Field
+from inntd.models.exponential import ExponentialModel
 from inntd.training.columns import Column
 from inntd.training.options import Options, Trainer
 from inntd.training.outcome import FitResult
@@ -59,6 +60,10 @@ def _with_constant_axes(model: Field, columns: Sequence[Column], names: Sequence
     constant = {name: column for column, name in zip(columns, names, strict=True) if column.constant}
     if not constant:
         return model
+    if isinstance(model, ExponentialModel):
+        exponent = _with_constant_axes(model.exponent, columns, names)
+        assert isinstance(exponent, CPModel)
+        return ExponentialModel(exponent)
     if not isinstance(model, CPModel):
         raise TypeError(f"leave the constant columns out: a {type(model).__name__} takes none")
     own = {axis.name: (axis, factor.detach().numpy()) for axis, factor in zip(model.axes, model.factors, strict=True)}

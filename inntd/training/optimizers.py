@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from inntd.axes import Axis
 from inntd.training.als import fit_als
+from inntd.training.automatic import fit_automatic
 from inntd.training.boosting import fit_boosting
+from inntd.training.columns import Column
 from inntd.training.gradient import fit_adam
 from inntd.training.lbfgs import fit_lbfgs
 from inntd.training.mesh import FineMeshWarning
@@ -21,22 +23,44 @@ from inntd.training.rows import Rows
 
 Fit: TypeAlias = Callable[[Sequence[Axis], Rows, "int | None", Options], FitResult]
 
+MOST_ROWS_OF_AUTOMATIC = 10_000
+SECONDS_OF_AUTOMATIC = 20.0
 MOST_ROWS_OF_ALS = 5_000_000
 MANY_MODES = 200  # the exact updates of one axis cost their square
 MODES_OF_BOOSTING = 64
 
 
-def choose(rows: Rows, options: Options) -> tuple[str, str]:
+def choose(rows: Rows, columns: Sequence[Column], options: Options) -> tuple[str, str]:
     """Return the optimiser that suits the data, and why."""
+    if options.optimizer == "automatic":
+        reason = _against_automatic(rows, columns, options)
+        if reason:
+            raise ValueError(f"optimizer='automatic' cannot be taken here: {reason}; take 'als', or leave it to 'auto'")
     if options.optimizer != "auto":
         return options.optimizer, "as asked"
     count = f"{len(rows):,} different rows"
-    many = options.rank is not None and options.rank > MANY_MODES
     if len(rows) > MOST_ROWS_OF_ALS:
         return "adam", f"{count}, too many for exact updates of all modes: mini-batches"
-    if many:
+    if options.rank is not None and options.rank > MANY_MODES:
         return "lbfgs", f"{options.rank} modes, too many for exact updates of all at once: gradients"
-    return "als", f"{count}: exact updates of all modes, one axis after the other"
+    if len(rows) > MOST_ROWS_OF_AUTOMATIC:
+        return "als", f"{count}: exact updates of all modes, one axis after the other"
+    reason = _against_automatic(rows, columns, options)
+    if reason:
+        return "als", f"{reason}: exact updates of all modes, one axis after the other"
+    return "automatic", f"{count}, few enough to compare forms, meshes and modes by their leave-one-out errors"
+
+
+def _against_automatic(rows: Rows, columns: Sequence[Column], options: Options) -> str:
+    """Return why the search over forms, meshes and modes cannot be done, or nothing."""
+    if rows.y.shape[1] > 1:
+        return f"{rows.y.shape[1]} targets share one field"
+    if not options.leaves_the_space_open:
+        return "rank, mesh or smoothness are given"
+    for column, values in zip(columns, rows.x.T, strict=True):
+        if column.categories is not None and len(np.unique(values)) < len(column.categories):
+            return f"some categories of {column.name!r} have no rows"
+    return ""
 
 
 def fit(name: str, axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -> FitResult:
@@ -44,6 +68,16 @@ def fit(name: str, axes: Sequence[Axis], rows: Rows, rank: int | None, options: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FineMeshWarning)  # whoever made the axes has been warned
         return _FITS[name](axes, rows, rank, options)
+
+
+def search(rows: Rows, columns: Sequence[Column], names: Sequence[str], options: Options) -> FitResult:
+    """Search over forms, meshes and modes."""
+    categorical = [d for d, column in enumerate(columns) if column.categories is not None]
+    seconds = SECONDS_OF_AUTOMATIC if np.isinf(options.max_seconds) else options.max_seconds
+    common = _common(rows, options)
+    return fit_automatic(
+        rows.x, rows.y[:, 0], names=list(names), categorical=categorical, max_seconds=seconds, **common
+    )
 
 
 def _als(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -> FitResult:

@@ -10,8 +10,8 @@ from inntd.training.columns import Column
 from inntd.training.outcome import FitResult
 from inntd.training.rows import Rows
 
-Optimizer: TypeAlias = Literal["auto", "als", "adam", "lbfgs", "boosting"]
-OPTIMIZERS: tuple[Optimizer, ...] = ("auto", "als", "adam", "lbfgs", "boosting")
+Optimizer: TypeAlias = Literal["auto", "automatic", "als", "adam", "lbfgs", "boosting"]
+OPTIMIZERS: tuple[Optimizer, ...] = ("auto", "automatic", "als", "adam", "lbfgs", "boosting")
 Nodes: TypeAlias = Literal["uniform", "quantile"]
 
 
@@ -29,6 +29,12 @@ class Options:
     max_seconds: float
     seed: int
     callback: Callable[[dict[str, Any]], Any] | None
+
+    @property
+    def leaves_the_space_open(self) -> bool:
+        """Whether rank, meshes and smoothness are all to be chosen from the data."""
+        chosen = [self.rank, self.smoothness, *self.elements, *self.s]
+        return self.nodes == "uniform" and all(value is None for value in chosen)
 
     def of_columns(self, chosen: Sequence[int]) -> Options:
         """Return the same for some of the columns."""

@@ -16,7 +16,7 @@ from inntd.training.axes import fit_axes
 from inntd.training.columns import Column, DataWarning
 from inntd.training.constants import fit_mean, train_active
 from inntd.training.extrapolation import evaluate
-from inntd.training.optimizers import CHOOSE_RANK, choose, fit
+from inntd.training.optimizers import CHOOSE_RANK, choose, fit, search
 from inntd.training.options import Options
 from inntd.training.outcome import FitResult
 from inntd.training.rows import Rows, hold_out
@@ -37,7 +37,9 @@ def train(rows: Rows, columns: Sequence[Column], names: Sequence[str], options: 
 
 
 def _train(rows: Rows, columns: Sequence[Column], names: Sequence[str], options: Options) -> FitResult:
-    optimizer, why = choose(rows, options)
+    optimizer, why = choose(rows, columns, options)
+    if optimizer == "automatic":
+        return _search(rows, columns, names, options, why)
     axes = fit_axes(rows.x, columns, names, options.elements, options.s, options.nodes)
     fraction = HELD_OUT if options.validation_fraction is None else options.validation_fraction
     kept, held = hold_out(len(rows), fraction, options.seed)
@@ -48,6 +50,22 @@ def _train(rows: Rows, columns: Sequence[Column], names: Sequence[str], options:
         why += "; no better than the mean at the rows held out: do the columns determine the target?"
     choices = {"optimizer": optimizer, "why": why, "axes": [repr(axis) for axis in axes], **result.choices}
     return replace(result, model=scaling.undo(result.model), choices=choices)
+
+
+def _search(rows: Rows, columns: Sequence[Column], names: Sequence[str], options: Options, why: str) -> FitResult:
+    """Return the best of many forms and meshes; nothing is held out unless asked for."""
+    kept, held = hold_out(len(rows), options.validation_fraction or 0.0, options.seed)
+    part, check = rows.take(kept), rows.take(held)
+    result = search(part, columns, names, options)
+    deviation = float(Scaling.of(rows).deviation[0])
+    told = {
+        "optimizer": "automatic",
+        "why": why,
+        "training_error": _error(result.model, part) / deviation,
+        "validation_error": _error(result.model, check) / deviation if len(held) else result.choices["score"],
+        "validation": f"{len(held):,} rows held out" if len(held) else "leave-one-out estimate",
+    }
+    return replace(result, choices={**result.choices, **told})
 
 
 def _fit_ranks(optimizer: str, axes: Sequence[Axis], rows: Rows, held: Rows, options: Options) -> FitResult:
