@@ -59,6 +59,7 @@ Alternating::Alternating(SeparatedSystem system)
     averages_.push_back(std::move(averages));
     middle_.push_back(middle_of_spectrum(axis));
     mean_failed_.push_back(-1);
+    mean_rate_.push_back(1.0);
   }
 }
 
@@ -143,6 +144,8 @@ void Alternating::reserve(int begin) {
   const std::size_t square = static_cast<std::size_t>(rank_) * active;
   std::size_t n = 0, matrices = 0, loads = 0, banded_size = 0;
   grams_.resize(system_.axes.size());
+  images_.resize(system_.axes.size());
+  std::fill(mean_rate_.begin(), mean_rate_.end(), 1.0);  // is seen anew
   loads_.resize(system_.axes.size());
   for (int d = 0; d < axis_count(); ++d) {
     const AxisSystem& axis = system_.axes[d];
@@ -152,6 +155,7 @@ void Alternating::reserve(int begin) {
     grams_[d].resize(axis.matrices.size() * square);
     loads_[d].resize(static_cast<std::size_t>(axis.loads) * active);
     if (axis.diagonal) continue;
+    if (axis.mean.basis != nullptr && begin == 0) images_[d].resize(axis.matrices.size() * axis.n * rank_);
     const std::size_t b = axis.half_bandwidth;
     const std::size_t width = axis.symmetric ? b + 2 : 2 * b + 2;
     banded_size = std::max({banded_size, axis.n * width * column_lanes(active), 2 * axis.n * std::size_t(active)});
@@ -185,8 +189,10 @@ void Alternating::update_grams(int axis, int begin) {
     if (a.diagonal) {
       dense().gram(a.n, rank_, active, u, v, a.matrices[j], out);
     } else if (a.symmetric) {  // few active columns are multiplied instead of all
-      apply(axis, j, active, v, image_.data());
-      dense().gram(a.n, rank_, active, u, image_.data(), nullptr, out);
+      const bool keep = begin == 0 && a.mean.basis != nullptr;
+      double* image = keep ? images_[axis].data() + j * static_cast<std::size_t>(a.n) * rank_ : image_.data();
+      apply(axis, j, active, v, image);
+      dense().gram(a.n, rank_, active, u, image, nullptr, out);
     } else {
       apply(axis, j, rank_, u, image_.data());
       dense().gram(a.n, rank_, active, image_.data(), v, nullptr, out);

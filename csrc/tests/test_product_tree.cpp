@@ -12,12 +12,13 @@ namespace {
 constexpr std::size_t entries = 3;
 
 struct Sum {
-  int axes, factors;
+  static constexpr int factors = 3;  // per axis
+  int axes;
   std::vector<std::int32_t> terms;
   std::vector<double> weights;
   std::vector<std::vector<double>> values;  // per axis (factors, entries)
 
-  Sum(int axes, int factors, int count, unsigned seed) : axes(axes), factors(factors) {
+  Sum(int axis_count, int count, unsigned seed) : axes(axis_count) {
     std::mt19937 random(seed);
     std::uniform_int_distribution<std::int32_t> factor(0, factors - 1);
     std::uniform_real_distribution<double> value(-1.5, 1.5);
@@ -49,7 +50,7 @@ struct Sum {
 TEST_CASE("sums of products over the other axes, with factors that change on the way") {
   for (int axes = 1; axes <= 9; ++axes) {
     for (int count : {0, 1, 7}) {
-      Sum sum(axes, 3, count, static_cast<unsigned>(10 * axes + count));
+      Sum sum(axes, count, static_cast<unsigned>(10 * axes + count));
       ProductTree tree(axes, sum.terms, sum.weights);
       std::vector<const double*> factors;
       for (const auto& own : sum.values) factors.push_back(own.data());

@@ -71,8 +71,8 @@ class Plan:
     fewest_sweeps: int = 2
     most_sweeps: int = 12
     final_sweeps: int = 40
-    idle_sweeps: int = 10
-    settled: float = 0.2
+    idle_sweeps: int = 30
+    settled: float = 0.05
     patience: int = 6
 
 

@@ -50,8 +50,9 @@ def mean_pencil(system: DiscreteSystem, axis: int, bands: list[Vector]) -> MeanP
     n = len(bands[0])
     if len(bands) < 3 or n > LARGEST or not all(matrix.symmetric for matrix in system.matrices[axis]):
         return None
-    shares = _shares(system, axis)
-    mean = np.tensordot(shares[1:], np.stack(bands[1:]), axes=1)
+    shares = np.zeros(len(bands))
+    np.add.at(shares, system.terms[:, axis], term_means(system, axis))
+    mean: Vector = np.tensordot(shares[1:], np.stack(bands[1:]), axes=1)
     if not np.abs(mean).max() > 0.0:
         return None
     mass, dense = _dense(bands[0]), _dense(mean)
@@ -74,14 +75,20 @@ def _quadratic_forms(band: Vector, vectors: Vector) -> Vector:
     return np.asarray(forms)
 
 
-def _shares(system: DiscreteSystem, axis: int) -> Vector:
-    """Return how much each matrix of an axis counts, with the means of the diagonals in the place of other matrices."""
-    means = [np.array([matrix.band[:, matrix.half_bandwidth].mean() for matrix in own]) for own in system.matrices]
-    shares = np.zeros(len(system.matrices[axis]))
-    for coefficient, places in zip(system.coefficients, system.terms, strict=True):
-        others = [means[d][j] / np.abs(means[d]).max() for d, j in enumerate(places) if d != axis]
-        shares[places[axis]] += coefficient * np.prod(others)
-    return shares
+def term_means(system: DiscreteSystem, skipped: int | None = None) -> Vector:
+    """Return every term's coefficient times the means of its diagonals, each beside the largest of its axis.
+
+    Parameters
+    ----------
+    skipped
+        Axis that is left out.
+    """
+    product = system.coefficients.astype(np.float64)
+    for d, own in enumerate(system.matrices):
+        if d != skipped:
+            means = np.array([matrix.band[:, matrix.half_bandwidth].mean() for matrix in own])
+            product = product * (means / np.abs(means).max())[system.terms[:, d]]
+    return product
 
 
 def _dense(band: Vector) -> Vector:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from inntd._kernels import core
 from inntd.solvers.coordinates import AxisCoordinates, choose_coordinates
-from inntd.solvers.mean import mean_pencil
+from inntd.solvers.mean import mean_pencil, term_means
 from inntd.solvers.operator import DiscreteSystem
 from inntd.solvers.subspaces import Subspace, find_subspaces
 
@@ -47,12 +47,14 @@ class WorkingSystem:
         ]
         self.scale = float(system.load_logs.max()) if len(system.load_logs) else 0.0
         self._system, self._proximal = system, proximal
+        # An equation written with the other sign is turned, so that blocks are positive.
+        self._sign = -1.0 if term_means(system).sum() < 0 else 1.0
         self._spaces: list[Subspace | None] | None = None
         self._looked = 0
 
     def solver(self) -> core.Alternating:
         """Return a compiled solver without modes in the present coordinates."""
-        system, sign = self._system, _sign(self._system)
+        system, sign = self._system, self._sign
         fixed = system.fixed or [None] * len(self.coordinates)
         return core.Alternating(
             [
@@ -120,17 +122,6 @@ class WorkingSystem:
             c.load(vectors[free])
             for c, vectors, free in zip(self.coordinates, system.vectors, system.free, strict=True)
         ]
-
-
-def _sign(system: DiscreteSystem) -> float:
-    """Sign of the operator's trace: an equation written with the other sign is turned, so that blocks are positive."""
-    means = [[float(matrix.band[:, matrix.half_bandwidth].mean()) for matrix in own] for own in system.matrices]
-    largest = [max(abs(mean) for mean in own) for own in means]
-    trace = 0.0
-    for coefficient, places in zip(system.coefficients, system.terms, strict=True):
-        relative = [means[d][j] / largest[d] for d, j in enumerate(places)]
-        trace += coefficient * float(np.prod(relative))
-    return -1.0 if trace < 0 else 1.0
 
 
 def start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:

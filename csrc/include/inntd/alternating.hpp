@@ -105,7 +105,7 @@ class Alternating {
   bool solve_general_pencil(const Pencil& pencil, int active);
   bool solve_by_mean(int axis, int begin, int active);
   bool mean_pays(int axis, int active) const;
-  void apply_all(int axis, int begin, int active, const double* x, double* out);
+  void apply_all(int axis, int begin, const double* x, double* out);
   bool solve_two_banded(int axis, int active);
   bool solve_block_banded(int axis, int begin, int active);
   void fill_block_banded(int axis, int begin, int active, int width, double* system);
@@ -135,6 +135,8 @@ class Alternating {
   std::vector<double> gathered_;                // (loads, active)
   std::vector<double> matrix_work_, lane_work_, banded_work_, pencil_work_, mean_work_;
   std::vector<std::vector<double>> averages_;  // per axis and matrix: mean diagonal over that of the metric
+  std::vector<std::vector<double>> images_;  // per axis with a mean pencil (matrices, n, rank): A_j u, all modes active
+  std::vector<double> mean_rate_;            // per axis the rate of its refinement as last seen with so many modes
   std::vector<int> mean_failed_;  // per axis the number of modes for which its mean pencil was no good preconditioner
   std::vector<double> middle_;    // per diagonal axis of two matrices: geometric mean of the ends of their spectrum
   std::vector<std::int64_t> pivots_;
