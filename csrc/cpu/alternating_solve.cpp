@@ -29,6 +29,10 @@ double trace(const double* a, int m) {
   return sum;
 }
 
+// Eigenvalues that are negative by round-off are those of semidefinite matrices. Others may well be negative: a
+// parameter of either sign has an indefinite matrix beside a definite one.
+double without_round_off(double eigenvalue) { return eigenvalue < 0.0 && eigenvalue > -1e-12 ? 0.0 : eigenvalue; }
+
 void transpose(int m, double* a) {
   for (int i = 0; i < m; ++i) {
     for (int j = 0; j < i; ++j) std::swap(a[i * m + j], a[j * m + i]);
@@ -109,8 +113,8 @@ bool Alternating::diagonalise_small(int m, bool pair, double scale0, double scal
     for (int j = 0; j < m; ++j) vectors[i * m + j] /= sum[i * m + i];
   }
   for (int p = 0; p < m; ++p) {
-    beta[p] = pair ? std::max(0.0, 1.0 - alpha[p]) * scale1 : 0.0;
-    alpha[p] = pair ? std::max(0.0, alpha[p]) * scale0 : scale0;
+    beta[p] = pair ? without_round_off(1.0 - alpha[p]) * scale1 : 0.0;
+    alpha[p] = pair ? without_round_off(alpha[p]) * scale0 : scale0;
   }
   return true;
 }
