@@ -130,6 +130,7 @@ class AxisSystem:
         load: Tensor,
         fixed: Tensor | None = None,
         frozen: bool = False,
+        mean: tuple[Tensor, Tensor, Tensor] | None = None,
     ) -> None: ...
 
 class SweepReport:

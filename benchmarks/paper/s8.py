@@ -137,7 +137,7 @@ def case(name: str, rank: int, elements: int, error: float, seconds: float | Non
 
 CASES = [
     case("s8-15", 15, 101, 1.5e-3, 0.5),
-    case("s8-35", 32, 101, 4e-4, 2.0),
+    case("s8-35", 35, 101, 4e-4, 2.0),
     *(case(f"s8-{rank}-{n}-elements", rank, n, e, None) for n in (71, 151) for rank, e in ((15, 1.5e-3), (35, 4e-4))),
     case("s8-15-small", 15, 24, 1.5e-3, None, terms=9),
 ]

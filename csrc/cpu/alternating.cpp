@@ -19,21 +19,34 @@ double diagonal_entry(const AxisSystem& axis, int matrix, std::int64_t i) {
   return axis.diagonal ? axis.matrices[matrix][i] : axis.matrices[matrix][i * (2 * b + 1) + b];
 }
 
-// Geometric mean of the smallest and the largest eigenvalue of a diagonal axis' second matrix against the first.
+// Geometric mean of the smallest and the largest eigenvalue of an axis' second matrix, or mean, against the first.
 double middle_of_spectrum(const AxisSystem& axis) {
-  if (!axis.diagonal || axis.matrices.size() != 2) return 0.0;
+  const bool pair = axis.diagonal && axis.matrices.size() == 2;
+  if (!pair && axis.mean.values == nullptr) return 0.0;
   double low = INFINITY, high = 0.0;
   for (std::int64_t i = 0; i < axis.n; ++i) {
-    const double value = std::abs(axis.matrices[1][i] / axis.matrices[0][i]);
+    const double value = std::abs(pair ? axis.matrices[1][i] / axis.matrices[0][i] : axis.mean.values[i]);
     low = std::min(low, value);
     high = std::max(high, value);
   }
   return std::sqrt(std::max(low, 1e-6 * high) * high);
 }
 
+// The mass matrices of all axes, as one more term.
+std::vector<std::int32_t> metric_term(const std::vector<AxisSystem>& axes) {
+  std::vector<std::int32_t> term;
+  for (const AxisSystem& axis : axes) term.push_back(axis.metric);
+  return term;
+}
+
 }  // namespace
 
-Alternating::Alternating(SeparatedSystem system) : system_(std::move(system)), factors_(system_.axes.size()) {
+Alternating::Alternating(SeparatedSystem system)
+    : system_(std::move(system)),
+      factors_(system_.axes.size()),
+      operator_(axis_count(), system_.terms, system_.coefficients),
+      metric_(axis_count(), metric_term(system_.axes), {1.0}),
+      source_(axis_count(), system_.load_terms, system_.load_weights) {
   for (const AxisSystem& axis : system_.axes) {
     std::vector<double> averages(axis.matrices.size());
     double metric = 0.0;
@@ -45,6 +58,8 @@ Alternating::Alternating(SeparatedSystem system) : system_(std::move(system)), f
     }
     averages_.push_back(std::move(averages));
     middle_.push_back(middle_of_spectrum(axis));
+    mean_failed_.push_back(-1);
+    mean_rate_.push_back(1.0);
   }
 }
 
@@ -72,6 +87,7 @@ void Alternating::append(const std::vector<const double*>& columns, int count, c
     factors_[d] = std::move(grown);
   }
   rank_ = old_rank + count;
+  current_ = false;
   amplitudes_.resize(rank_, 0.0);
   for (int p = 0; p < count; ++p) classes_.push_back(classes.empty() ? 0 : classes[p]);
   for (int d = 0; d < axis_count(); ++d) clear_fixed(d, old_rank);
@@ -103,6 +119,7 @@ void Alternating::assign(const std::vector<const double*>& columns, const double
   amplitudes_.assign(amplitudes, amplitudes + count);
   rank_ = count;
   classes_.resize(count, 0);
+  current_ = false;
 }
 
 double Alternating::norm() const {
@@ -124,10 +141,12 @@ double Alternating::norm() const {
 void Alternating::reserve(int begin) {
   const int active = rank_ - begin;
   if (reserved_rank_ == rank_ && reserved_active_ == active) return;
-  const std::size_t square = static_cast<std::size_t>(rank_) * active, axes = system_.axes.size();
+  const std::size_t square = static_cast<std::size_t>(rank_) * active;
   std::size_t n = 0, matrices = 0, loads = 0, banded_size = 0;
-  grams_.resize(axes);
-  loads_.resize(axes);
+  grams_.resize(system_.axes.size());
+  images_.resize(system_.axes.size());
+  std::fill(mean_rate_.begin(), mean_rate_.end(), 1.0);  // is seen anew
+  loads_.resize(system_.axes.size());
   for (int d = 0; d < axis_count(); ++d) {
     const AxisSystem& axis = system_.axes[d];
     n = std::max<std::size_t>(n, axis.n);
@@ -136,14 +155,11 @@ void Alternating::reserve(int begin) {
     grams_[d].resize(axis.matrices.size() * square);
     loads_[d].resize(static_cast<std::size_t>(axis.loads) * active);
     if (axis.diagonal) continue;
+    if (axis.mean.basis != nullptr && begin == 0) images_[d].resize(axis.matrices.size() * axis.n * rank_);
     const std::size_t b = axis.half_bandwidth;
     const std::size_t width = axis.symmetric ? b + 2 : 2 * b + 2;
     banded_size = std::max({banded_size, axis.n * width * column_lanes(active), 2 * axis.n * std::size_t(active)});
   }
-  suffix_.resize((axes + 1) * (term_count() + 1) * square);
-  prefix_.resize((term_count() + 1) * square);
-  load_suffix_.resize((axes + 1) * static_cast<std::size_t>(load_count()) * active);
-  load_prefix_.resize(static_cast<std::size_t>(load_count()) * active);
   small_.resize((matrices + 1) * square);
   solution_.resize(n * active);
   old_.resize(n * active);
@@ -155,6 +171,7 @@ void Alternating::reserve(int begin) {
   failed_.resize(n);
   reserved_rank_ = rank_;
   reserved_active_ = active;
+  current_ = false;
 }
 
 void Alternating::update_grams(int axis, int begin) {
@@ -172,8 +189,10 @@ void Alternating::update_grams(int axis, int begin) {
     if (a.diagonal) {
       dense().gram(a.n, rank_, active, u, v, a.matrices[j], out);
     } else if (a.symmetric) {  // few active columns are multiplied instead of all
-      apply(axis, j, active, v, image_.data());
-      dense().gram(a.n, rank_, active, u, image_.data(), nullptr, out);
+      const bool keep = begin == 0 && a.mean.basis != nullptr;
+      double* image = keep ? images_[axis].data() + j * static_cast<std::size_t>(a.n) * rank_ : image_.data();
+      apply(axis, j, active, v, image);
+      dense().gram(a.n, rank_, active, u, image, nullptr, out);
     } else {
       apply(axis, j, rank_, u, image_.data());
       dense().gram(a.n, rank_, active, image_.data(), v, nullptr, out);
@@ -182,60 +201,35 @@ void Alternating::update_grams(int axis, int begin) {
   dense().gram(a.n, a.loads, active, a.load, v, nullptr, loads_[axis].data());
 }
 
-// Products over the axes to the right of each axis, for every term; the metric counts as one more term.
+// Gram matrices of all axes, and the trees of their products.
 void Alternating::start(int begin) {
-  const int active = rank_ - begin, axes = axis_count(), terms = term_count();
+  const int active = rank_ - begin;
   const std::size_t square = static_cast<std::size_t>(rank_) * active;
-  const std::size_t layer = (terms + 1) * square, load_layer = static_cast<std::size_t>(load_count()) * active;
-  for (int d = 0; d < axes; ++d) update_grams(d, begin);
-  for (int t = 0; t <= terms; ++t) {
-    std::fill_n(suffix_.data() + axes * layer + t * square, square, t < terms ? system_.coefficients[t] : 1.0);
+  std::vector<const double*> grams, loads;
+  for (int d = 0; d < axis_count(); ++d) {
+    if (!current_) update_grams(d, begin);
+    grams.push_back(grams_[d].data());
+    loads.push_back(loads_[d].data());
   }
-  for (int r = 0; r < load_count(); ++r) {
-    std::fill_n(load_suffix_.data() + axes * load_layer + static_cast<std::size_t>(r) * active, active,
-                system_.load_weights[r]);
-  }
-  std::fill(prefix_.begin(), prefix_.end(), 1.0);
-  std::fill(load_prefix_.begin(), load_prefix_.end(), 1.0);
-  for (int d = axes - 1; d > 0; --d) {
-    for (int t = 0; t <= terms; ++t) {
-      const int j = t < terms ? system_.terms[t * axes + d] : system_.axes[d].metric;
-      dense().hadamard(square, suffix_.data() + (d + 1) * layer + t * square, grams_[d].data() + j * square,
-                       suffix_.data() + d * layer + t * square);
-    }
-    for (int r = 0; r < load_count(); ++r) {
-      const std::size_t at = static_cast<std::size_t>(r) * active;
-      dense().hadamard(active, load_suffix_.data() + (d + 1) * load_layer + at,
-                       loads_[d].data() + static_cast<std::size_t>(system_.load_terms[r * axes + d]) * active,
-                       load_suffix_.data() + d * load_layer + at);
-    }
-  }
+  operator_.start(square, grams);
+  metric_.start(square, grams);
+  source_.start(active, loads);
 }
 
 // H_j for every matrix j of the axis, and the metric's product in the last place.
 void Alternating::small_matrices(int axis, int begin) {
-  const int active = rank_ - begin, axes = axis_count(), terms = term_count();
-  const std::size_t square = static_cast<std::size_t>(rank_) * active;
-  const double* suffix = suffix_.data() + (axis + 1) * (terms + 1) * square;
+  const std::size_t square = static_cast<std::size_t>(rank_) * (rank_ - begin);
   std::fill_n(small_.data(), used(axis) * square, 0.0);
-  for (int t = 0; t < terms; ++t) {
-    dense().hadamard_add(square, prefix_.data() + t * square, suffix + t * square,
-                         small_.data() + system_.terms[t * axes + axis] * square);
-  }
-  dense().hadamard(square, prefix_.data() + terms * square, suffix + terms * square,
-                   small_.data() + used(axis) * square);
+  operator_.collect(axis, small_.data());
+  // The metric's factor has its own place among the factors of the axis.
+  metric_.collect(axis, small_.data() + (used(axis) - system_.axes[axis].metric) * square);
 }
 
 void Alternating::project_load(int axis, int begin) {
   const AxisSystem& a = system_.axes[axis];
-  const int active = rank_ - begin, axes = axis_count();
-  const double* suffix = load_suffix_.data() + (axis + 1) * static_cast<std::size_t>(load_count()) * active;
+  const int active = rank_ - begin;
   std::fill_n(gathered_.data(), static_cast<std::size_t>(a.loads) * active, 0.0);
-  for (int r = 0; r < load_count(); ++r) {
-    const std::size_t at = static_cast<std::size_t>(r) * active;
-    dense().hadamard_add(active, load_prefix_.data() + at, suffix + at,
-                         gathered_.data() + static_cast<std::size_t>(system_.load_terms[r * axes + axis]) * active);
-  }
+  source_.collect(axis, gathered_.data());
   std::fill_n(solution_.data(), a.n * active, 0.0);
   dense().multiply_add(a.n, a.loads, active, a.load, gathered_.data(), nullptr, 1.0, solution_.data());
 }
@@ -309,29 +303,15 @@ bool Alternating::normalise(int axis, int begin) {
 }
 
 void Alternating::advance(int axis, int begin) {
-  const int active = rank_ - begin, axes = axis_count(), terms = term_count();
-  const std::size_t square = static_cast<std::size_t>(rank_) * active;
   update_grams(axis, begin);
-  for (int t = 0; t <= terms; ++t) {
-    const int j = t < terms ? system_.terms[t * axes + axis] : system_.axes[axis].metric;
-    double* prefix = prefix_.data() + t * square;
-    dense().hadamard(square, prefix, grams_[axis].data() + j * square, prefix);
-  }
-  for (int r = 0; r < load_count(); ++r) {
-    double* prefix = load_prefix_.data() + static_cast<std::size_t>(r) * active;
-    dense().hadamard(active, prefix,
-                     loads_[axis].data() + static_cast<std::size_t>(system_.load_terms[r * axes + axis]) * active,
-                     prefix);
-  }
+  operator_.update(axis);
+  metric_.update(axis);
+  source_.update(axis);
 }
 
 bool Alternating::update_axis(int axis, int begin, SweepReport& report) {
   const int active = rank_ - begin;
   const std::int64_t n = size(axis);
-  if (system_.axes[axis].frozen) {
-    advance(axis, begin);
-    return true;
-  }
   for (std::int64_t i = 0; i < n; ++i) {
     for (int p = 0; p < active; ++p) {
       old_[i * active + p] = factors_[axis][i * rank_ + begin + p] * amplitudes_[begin + p];
@@ -339,6 +319,10 @@ bool Alternating::update_axis(int axis, int begin, SweepReport& report) {
   }
   small_matrices(axis, begin);
   project_load(axis, begin);
+  if (system_.axes[axis].frozen) {
+    advance(axis, begin);
+    return true;
+  }
   subtract_frozen(axis, begin);
   if (!solve_axis(axis, begin, report)) return false;
   measure(axis, begin, report);
@@ -351,10 +335,12 @@ SweepReport Alternating::sweep(int begin, const std::function<void()>& checkpoin
   SweepReport report;
   reserve(begin);
   start(begin);
+  current_ = false;  // until all axes are done: `checkpoint` may throw
   for (int d = 0; d < axis_count() && !report.failed; ++d) {
     report.failed = !update_axis(d, begin, report);
     checkpoint();
   }
+  current_ = !report.failed;
   report.change = std::sqrt(report.change);
   return report;
 }

@@ -13,6 +13,12 @@ namespace {
 constexpr double redundant_pivot = 1e-6;
 // From here on one factorisation for all nodes of an axis is cheaper than one per node.
 constexpr int smallest_pencil = 12;
+// Refinement with a mean pencil: how many steps to expect and to allow, the slowest rate worth going on with, and the
+// part of the first correction that may be left.
+constexpr double expected_steps = 4.0;
+constexpr int most_steps = 8;
+constexpr double slowest_step = 0.5;
+constexpr double step_accuracy = 3e-2;
 
 const DenseKernels<double>& dense() { return kernels().f64.dense; }
 const BandedKernels<double>& banded() { return kernels().f64.banded; }
@@ -22,6 +28,10 @@ double trace(const double* a, int m) {
   for (int i = 0; i < m; ++i) sum += a[i * m + i];
   return sum;
 }
+
+// Eigenvalues that are negative by round-off are those of semidefinite matrices. Others may well be negative: a
+// parameter of either sign has an indefinite matrix beside a definite one.
+double without_round_off(double eigenvalue) { return eigenvalue < 0.0 && eigenvalue > -1e-12 ? 0.0 : eigenvalue; }
 
 void transpose(int m, double* a) {
   for (int i = 0; i < m; ++i) {
@@ -38,25 +48,25 @@ bool Alternating::others_symmetric(int axis) const {
   return true;
 }
 
-bool Alternating::solve_diagonal(int axis, int active, SweepReport& report) {
-  const AxisSystem& a = system_.axes[axis];
+bool Alternating::solve_diagonal(const Pencil& pencil, int active, bool symmetric, SweepReport& report) {
+  const std::int64_t n = pencil.n;
+  const int count = pencil.count();
   const std::size_t square = static_cast<std::size_t>(active) * active;
-  const bool symmetric = others_symmetric(axis);
-  if (used(axis) <= 2 && active >= smallest_pencil) {
-    if (symmetric && solve_symmetric_pencil(axis, active)) return true;
-    if (!symmetric && used(axis) == 2 && solve_general_pencil(axis, active)) return true;
+  if (count <= 2 && active >= smallest_pencil) {
+    if (symmetric && solve_symmetric_pencil(pencil, active)) return true;
+    if (!symmetric && count == 2 && solve_general_pencil(pencil, active)) return true;
   }
-  std::vector<const double*> small(used(axis));
-  for (int j = 0; j < used(axis); ++j) small[j] = matrix_work_.data() + j * square;
+  std::vector<const double*> small(count);
+  for (int j = 0; j < count; ++j) small[j] = matrix_work_.data() + j * square;
   auto* failed = reinterpret_cast<bool*>(failed_.data());
-  const std::int64_t failures = dense().solve_pencils(a.n, active, used(axis), a.matrices.data(), small.data(),
+  const std::int64_t failures = dense().solve_pencils(n, active, count, pencil.diagonals.data(), small.data(),
                                                       symmetric, solution_.data(), failed, lane_work_.data());
   report.repaired += symmetric ? failures : 0;
-  for (std::int64_t i = 0; failures > 0 && i < a.n; ++i) {
+  for (std::int64_t i = 0; failures > 0 && i < n; ++i) {
     if (!failed[i]) continue;
     for (std::size_t k = 0; k < square; ++k) {
       double sum = 0.0;
-      for (int j = 0; j < used(axis); ++j) sum += a.matrices[j][i] * small[j][k];
+      for (int j = 0; j < count; ++j) sum += pencil.diagonals[j][i] * small[j][k];
       lane_work_[k] = sum;
     }
     if (!dense().solve_general(active, 1, lane_work_.data(), solution_.data() + i * active)) return false;
@@ -103,8 +113,8 @@ bool Alternating::diagonalise_small(int m, bool pair, double scale0, double scal
     for (int j = 0; j < m; ++j) vectors[i * m + j] /= sum[i * m + i];
   }
   for (int p = 0; p < m; ++p) {
-    beta[p] = pair ? std::max(0.0, 1.0 - alpha[p]) * scale1 : 0.0;
-    alpha[p] = pair ? std::max(0.0, alpha[p]) * scale0 : scale0;
+    beta[p] = pair ? without_round_off(1.0 - alpha[p]) * scale1 : 0.0;
+    alpha[p] = pair ? without_round_off(alpha[p]) * scale0 : scale0;
   }
   return true;
 }
@@ -120,36 +130,34 @@ void Alternating::rotate(std::int64_t n, int m, bool back) {
 }
 
 // All nodes of a diagonal axis at once, by the congruence: O(m^2) per node instead of O(m^3).
-bool Alternating::solve_symmetric_pencil(int axis, int active) {
-  const AxisSystem& a = system_.axes[axis];
+bool Alternating::solve_symmetric_pencil(const Pencil& pencil, int active) {
   const std::size_t square = static_cast<std::size_t>(active) * active;
-  const bool pair = used(axis) == 2;
+  const bool pair = pencil.count() == 2;
   const double total =
-      trace(matrix_work_.data(), active) + (pair ? middle_[axis] * trace(matrix_work_.data() + square, active) : 0.0);
-  if (!(total > 0.0) || !diagonalise_small(active, pair, total, pair ? total / middle_[axis] : 1.0, false))
+      trace(matrix_work_.data(), active) + (pair ? pencil.middle * trace(matrix_work_.data() + square, active) : 0.0);
+  if (!(total > 0.0) || !diagonalise_small(active, pair, total, pair ? total / pencil.middle : 1.0, false))
     return false;
   const double* alpha = pencil_work_.data() + square;
   const double* beta = alpha + active;
-  rotate(a.n, active, false);
-  for (std::int64_t i = 0; i < a.n; ++i) {
-    const double d0 = a.matrices[0][i], d1 = pair ? a.matrices[1][i] : 0.0;
+  rotate(pencil.n, active, false);
+  for (std::int64_t i = 0; i < pencil.n; ++i) {
+    const double d0 = pencil.diagonals[0][i], d1 = pair ? pencil.diagonals[1][i] : 0.0;
     for (int p = 0; p < active; ++p) {
       const double value = d0 * alpha[p] + d1 * beta[p];
       if (!(value > 0.0)) return false;
       image_[i * active + p] /= value;
     }
   }
-  rotate(a.n, active, true);
+  rotate(pencil.n, active, true);
   return true;
 }
 
 // The same where the small matrices are not symmetric. With B = H_0 + sigma H_1 and B^-1 H_1 = Q T Q^T in Hessenberg
 // form, (H_0 + lambda H_1)^-1 = Q (I + (lambda - sigma) T)^-1 Q^T B^-1.
-bool Alternating::solve_general_pencil(int axis, int active) {
-  const AxisSystem& a = system_.axes[axis];
+bool Alternating::solve_general_pencil(const Pencil& pencil, int active) {
   const std::size_t m = active, square = m * m;
   const double *h0 = matrix_work_.data(), *h1 = h0 + square;
-  pencil_work_.resize(6 * square + 2 * m + a.n * (1 + 2 * m));
+  pencil_work_.resize(6 * square + 2 * m + pencil.n * (1 + 2 * m));
   double* q = pencil_work_.data();
   double* t = q + square;
   double* b = t + square;
@@ -157,9 +165,9 @@ bool Alternating::solve_general_pencil(int axis, int active) {
   double* right = inverse + 2 * square;
   double* householder = right + square;
   double* shifts = householder + 2 * m;
-  double* load = shifts + a.n;
-  double* sum = load + a.n * m;
-  const double sigma = middle_[axis];
+  double* load = shifts + pencil.n;
+  double* sum = load + pencil.n * m;
+  const double sigma = pencil.middle;
   for (std::size_t k = 0; k < square; ++k) b[k] = h0[k] + sigma * h1[k];
   for (std::size_t i = 0; i < m; ++i) {
     std::fill_n(inverse + i * 2 * m, 2 * m, 0.0);
@@ -180,34 +188,34 @@ bool Alternating::solve_general_pencil(int axis, int active) {
   dense().hessenberg(active, t, q, householder);
   std::fill_n(right, square, 0.0);
   dense().multiply_add(active, active, active, b, q, nullptr, 1.0, right);
-  for (std::int64_t i = 0; i < a.n; ++i) {
-    const double scale = 1.0 / a.matrices[0][i];
-    shifts[i] = a.matrices[1][i] * scale - sigma;
+  for (std::int64_t i = 0; i < pencil.n; ++i) {
+    const double scale = 1.0 / pencil.diagonals[0][i];
+    shifts[i] = pencil.diagonals[1][i] * scale - sigma;
     for (std::size_t p = 0; p < m; ++p) load[i * m + p] = solution_[i * m + p] * scale;
   }
   transpose(active, q);
-  std::fill_n(sum, a.n * m, 0.0);
-  std::copy_n(load, a.n * m, solution_.data());
+  std::fill_n(sum, pencil.n * m, 0.0);
+  std::copy_n(load, pencil.n * m, solution_.data());
   // The second turn refines: the explicit inverse costs digits when modes are nearly redundant.
   for (int turn = 0; turn < 2; ++turn) {
     double* rotated = image_.data();
-    std::fill_n(rotated, a.n * m, 0.0);
-    dense().multiply_add(a.n, active, active, solution_.data(), right, nullptr, 1.0, rotated);
-    dense().solve_shifted(a.n, active, t, shifts, rotated, lane_work_.data());
-    dense().multiply_add(a.n, active, active, rotated, q, nullptr, 1.0, sum);
+    std::fill_n(rotated, pencil.n * m, 0.0);
+    dense().multiply_add(pencil.n, active, active, solution_.data(), right, nullptr, 1.0, rotated);
+    dense().solve_shifted(pencil.n, active, t, shifts, rotated, lane_work_.data());
+    dense().multiply_add(pencil.n, active, active, rotated, q, nullptr, 1.0, sum);
     if (turn == 1) break;
     // Residual load - sum (H_0^T + lambda H_1^T), with the transposed small matrices in the places of B.
     for (std::size_t i = 0; i < m; ++i) {
       for (std::size_t j = 0; j < m; ++j) b[j * m + i] = h0[i * m + j] + sigma * h1[i * m + j];
     }
-    std::copy_n(load, a.n * m, solution_.data());
-    dense().multiply_add(a.n, active, active, sum, b, nullptr, -1.0, solution_.data());
+    std::copy_n(load, pencil.n * m, solution_.data());
+    dense().multiply_add(pencil.n, active, active, sum, b, nullptr, -1.0, solution_.data());
     for (std::size_t i = 0; i < m; ++i) {
       for (std::size_t j = 0; j < m; ++j) b[j * m + i] = h1[i * m + j];
     }
-    dense().multiply_add(a.n, active, active, sum, b, shifts, -1.0, solution_.data());
+    dense().multiply_add(pencil.n, active, active, sum, b, shifts, -1.0, solution_.data());
   }
-  std::copy_n(sum, a.n * m, solution_.data());
+  std::copy_n(sum, pencil.n * m, solution_.data());
   return true;
 }
 
@@ -300,34 +308,125 @@ bool Alternating::solve_block_banded(int axis, int begin, int active) {
   return true;
 }
 
+// out = sum_j A_j x H_j^T for active modes x (n, active); null: for the modes as they are, whose images are known when
+// all are active.
+void Alternating::apply_all(int axis, int begin, const double* x, double* out) {
+  const AxisSystem& a = system_.axes[axis];
+  const int active = rank_ - begin;
+  const std::size_t square = static_cast<std::size_t>(rank_) * active, values = a.n * static_cast<std::size_t>(active);
+  double* combined = image_.data();
+  double* image = mean_work_.data();
+  std::fill_n(out, values, 0.0);
+  for (int j = 0; j < used(axis); ++j) {
+    const double* h = small_.data() + j * square + static_cast<std::size_t>(begin) * active;
+    if (x == nullptr && begin == 0) {
+      for (int q = 0; q < active; ++q) {
+        for (int p = 0; p < active; ++p) image[q * active + p] = amplitudes_[q] * h[q * active + p];
+      }
+      dense().multiply_add(a.n, active, active, images_[axis].data() + j * values, image, nullptr, 1.0, out);
+      continue;
+    }
+    std::fill_n(combined, values, 0.0);
+    dense().multiply_add(a.n, active, active, x == nullptr ? old_.data() : x, h, nullptr, 1.0, combined);
+    apply(axis, j, active, combined, image);
+    for (std::size_t k = 0; k < values; ++k) out[k] += image[k];
+  }
+}
+
+// Whether a few steps with the mean pencil cost less than elimination.
+bool Alternating::mean_pays(int axis, int active) const {
+  const AxisSystem& a = system_.axes[axis];
+  if (a.mean.basis == nullptr || mean_failed_[axis] == rank_) return false;
+  const double m = active, b = a.half_bandwidth, n = static_cast<double>(a.n), count = used(axis);
+  const double elimination = m * m * (2 * b + 1) * count + m * m * m * (b + 1) * (b + 1);
+  const double step = count * (m * m + (2 * b + 1) * m) + 2 * n * m;
+  return expected_steps * step < elimination;
+}
+
+// Many banded matrices that nearly lie in the span of two: a few steps of iterative refinement with that pencil, from
+// the modes before. They need not be exact, since the next sweep goes on from here. False when they converge slowly.
+bool Alternating::solve_by_mean(int axis, int begin, int active) {
+  const AxisSystem& a = system_.axes[axis];
+  const std::size_t square = static_cast<std::size_t>(active) * active, values = a.n * static_cast<std::size_t>(active);
+  const std::size_t scratch = std::max(values, square);
+  mean_work_.resize(scratch + 2 * values + a.n);
+  double* load = mean_work_.data() + scratch;
+  double* x = load + values;
+  double* ones = x + values;
+  std::fill_n(ones, a.n, 1.0);
+  std::copy_n(solution_.data(), values, load);
+  std::copy_n(old_.data(), values, x);
+  const Pencil pencil = {a.n, {ones, a.mean.values}, middle_[axis]};
+  const bool symmetric = others_symmetric(axis);
+  std::vector<double> mean(2 * square, 0.0);
+  for (int j = 0; j < used(axis); ++j) {
+    const double* h = matrix_work_.data() + j * square;
+    for (int side = 0; side < 2; ++side) {
+      const double weight = a.mean.weights[2 * j + side];
+      for (std::size_t k = 0; k < square; ++k) mean[side * square + k] += weight * h[k];
+    }
+  }
+  double first = 0.0, previous = 0.0;
+  for (int step = 0; step < most_steps; ++step) {
+    apply_all(axis, begin, step == 0 ? nullptr : x, solution_.data());
+    for (std::size_t k = 0; k < values; ++k) image_[k] = load[k] - solution_[k];
+    dense().gram(a.n, static_cast<int>(a.n), active, a.mean.basis, image_.data(), nullptr, solution_.data());
+    std::copy_n(mean.data(), 2 * square, matrix_work_.data());
+    SweepReport ignored;
+    if (!solve_diagonal(pencil, active, symmetric, ignored)) break;
+    double correction = 0.0;
+    for (std::size_t k = 0; k < values; ++k) correction += solution_[k] * solution_[k];
+    correction = std::sqrt(correction);
+    if (!std::isfinite(correction) || (step > 0 && correction > slowest_step * previous)) break;
+    dense().multiply_add(a.n, static_cast<int>(a.n), active, a.mean.basis, solution_.data(), nullptr, 1.0, x);
+    first = step == 0 ? correction : first;
+    if (step > 0) mean_rate_[axis] = correction / previous;
+    if (correction * mean_rate_[axis] <= step_accuracy * first) {
+      std::copy_n(x, values, solution_.data());
+      return true;
+    }
+    previous = correction;
+  }
+  mean_failed_[axis] = rank_;
+  std::copy_n(load, values, solution_.data());
+  gather_small(axis, begin);
+  return false;
+}
+
+// small_ holds [trial q][test p] for all modes; the systems want [test p][trial q] for the active ones.
+void Alternating::gather_small(int axis, int begin) {
+  const int active = rank_ - begin;
+  const std::size_t square = static_cast<std::size_t>(rank_) * active;
+  for (int j = 0; j < used(axis); ++j) {
+    const double* h = small_.data() + j * square + static_cast<std::size_t>(begin) * active;
+    double* target = matrix_work_.data() + j * static_cast<std::size_t>(active) * active;
+    for (int p = 0; p < active; ++p) {
+      for (int q = 0; q < active; ++q) target[p * active + q] = h[q * active + p];
+    }
+  }
+}
+
 // Adds the proximal term mu |X - X_old|^2 in the mass norm, then solves. It is unbiased at the fixed point and keeps
 // the small matrices regular when modes are redundant.
 bool Alternating::solve_axis(int axis, int begin, SweepReport& report) {
   const AxisSystem& a = system_.axes[axis];
   const int active = rank_ - begin;
   const std::size_t square = static_cast<std::size_t>(rank_) * active;
-  const std::size_t active_square = static_cast<std::size_t>(active) * active;
+  const auto block = [&](int j) { return small_.data() + j * square + static_cast<std::size_t>(begin) * active; };
   double strength = 0.0;
-  for (int j = 0; j < used(axis); ++j) {
-    // small_ holds [trial q][test p]; the systems want [test p][trial q].
-    const double* h = small_.data() + j * square + static_cast<std::size_t>(begin) * active;
-    double* target = matrix_work_.data() + j * active_square;
-    for (int p = 0; p < active; ++p) {
-      for (int q = 0; q < active; ++q) target[p * active + q] = h[q * active + p];
-    }
-    strength += std::abs(trace(h, active)) * averages_[axis][j];
-  }
+  for (int j = 0; j < used(axis); ++j) strength += std::abs(trace(block(j), active)) * averages_[axis][j];
   strength *= system_.proximal / active;
-  double* metric = matrix_work_.data() + a.metric * active_square;
-  for (int p = 0; p < active; ++p) metric[p * active + p] += strength;
+  for (int p = 0; p < active; ++p) block(a.metric)[p * active + p] += strength;
+  gather_small(axis, begin);
   apply(axis, a.metric, active, old_.data(), image_.data());
   for (std::int64_t k = 0; k < a.n * active; ++k) solution_[k] += strength * image_[k];
   if (a.fixed != nullptr) return solve_block_banded(axis, begin, active);
-  if (a.diagonal) return solve_diagonal(axis, active, report);
+  if (a.diagonal) return solve_diagonal({a.n, a.matrices, middle_[axis]}, active, others_symmetric(axis), report);
   if (used(axis) <= 2 && others_symmetric(axis)) {
     if (solve_two_banded(axis, active)) return true;
     report.repaired += a.n;  // not definite: elimination does not mind
   }
+  if (mean_pays(axis, active) && solve_by_mean(axis, begin, active)) return true;
   return solve_block_banded(axis, begin, active);
 }
 

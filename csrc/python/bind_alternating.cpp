@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <tuple>
 
 #include "bindings.hpp"
 #include "inntd/alternating.hpp"
@@ -12,8 +13,12 @@
 namespace inntd::python {
 namespace {
 
+// Basis, values and weights of a mean pencil.
+using MeanTensors = std::tuple<Tensor<const double>, Tensor<const double>, Tensor<const double>>;
+
 AxisSystem make_axis(std::vector<Tensor<const double>> matrices, bool diagonal, bool symmetric, int metric,
-                     Tensor<const double> load, std::optional<Tensor<const std::int32_t>> fixed, bool frozen) {
+                     Tensor<const double> load, std::optional<Tensor<const std::int32_t>> fixed, bool frozen,
+                     std::optional<MeanTensors> mean) {
   AxisSystem axis;
   axis.n = matrices.at(0).shape[0];
   axis.diagonal = diagonal;
@@ -27,6 +32,10 @@ AxisSystem make_axis(std::vector<Tensor<const double>> matrices, bool diagonal, 
   if (fixed.has_value()) {
     axis.fixed = fixed->data;
     axis.classes = static_cast<int>(fixed->shape[1]);
+  }
+  if (mean.has_value()) {
+    const auto& [basis, values, weights] = *mean;
+    axis.mean = {basis.data, values.data, weights.data};
   }
   return axis;
 }
@@ -61,8 +70,8 @@ py::array_t<double> copy_factor(const Alternating& solver, int axis) {
 void bind_alternating(py::module_& module) {
   py::class_<AxisSystem>(module, "AxisSystem", "One axis of a separated system; borrows its arrays.")
       .def(py::init(&make_axis), py::arg("matrices"), py::arg("diagonal"), py::arg("symmetric"), py::arg("metric"),
-           py::arg("load"), py::arg("fixed") = py::none(), py::arg("frozen") = false, py::keep_alive<1, 2>(),
-           py::keep_alive<1, 6>(), py::keep_alive<1, 7>());
+           py::arg("load"), py::arg("fixed") = py::none(), py::arg("frozen") = false, py::arg("mean") = py::none(),
+           py::keep_alive<1, 2>(), py::keep_alive<1, 6>(), py::keep_alive<1, 7>(), py::keep_alive<1, 9>());
   py::class_<SweepReport>(module, "SweepReport", "What one sweep did.")
       .def_readonly("change", &SweepReport::change)
       .def_readonly("norm", &SweepReport::norm)

@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from inntd._kernels import core
 from inntd.models.result import Status, Step
-from inntd.solvers.coordinates import AxisCoordinates, choose_coordinates
+from inntd.solvers.coordinates import AxisCoordinates
 from inntd.solvers.momentum import Momentum
 from inntd.solvers.operator import DiscreteSystem
+from inntd.solvers.working import WorkingSystem
 
 Vector = npt.NDArray[np.float64]
 
@@ -70,8 +71,8 @@ class Plan:
     fewest_sweeps: int = 2
     most_sweeps: int = 12
     final_sweeps: int = 40
-    idle_sweeps: int = 10
-    settled: float = 0.2
+    idle_sweeps: int = 30
+    settled: float = 0.05
     patience: int = 6
 
 
@@ -96,6 +97,7 @@ class State:
     repaired: int = 0
     failed: bool = False
     component: int | None = None  # position of the component axis
+    working: WorkingSystem | None = None  # None: the coordinates stay as they are
 
     @property
     def components(self) -> int:
@@ -111,6 +113,17 @@ class State:
             for d, start in enumerate(self.starts)
         ]
         self.solver.append(columns, classes)
+
+    def fit(self, *, always: bool = False) -> bool:
+        """Fit the coordinates to the modes kept; True when there had been too few, so that sweeps have to follow."""
+        fitted = self.working.fit(self.kept, always=always) if self.working is not None else None
+        if self.working is None or fitted is None:
+            return False
+        self.kept, lacking = fitted
+        self.coordinates, self.starts = self.working.coordinates, self.working.starts()
+        self.solver = self.working.solver()
+        self.solver.assign(*self.kept)
+        return lacking
 
 
 @dataclass(frozen=True)
@@ -175,55 +188,24 @@ def interrupted(outcome: Outcome) -> Outcome:
 
 def start(system: DiscreteSystem, plan: Plan) -> State:
     """Put a system into working coordinates, ready for steps."""
-    coordinates = choose_coordinates(system)
-    loads = [c.load(vectors[free]) for c, vectors, free in zip(coordinates, system.vectors, system.free, strict=True)]
-    scale = float(system.load_logs.max()) if len(system.load_logs) else 0.0
-    sign = _sign(system)
-    fixed = system.fixed or [None] * len(coordinates)
-    solver = core.Alternating(
-        [
-            c.system(load, marks, frozen=d == system.component)
-            for d, (c, load, marks) in enumerate(zip(coordinates, loads, fixed, strict=True))
-        ],
-        system.terms,
-        sign * system.coefficients,
-        np.ascontiguousarray(system.load_terms, dtype=np.int32),
-        sign * system.load_signs * np.exp(system.load_logs - scale),
-        plan.proximal,
-    )
-    starts = [
-        c.from_nodes(np.eye(axis.size)) if d == system.component else start_columns(c, axis.nodes[: axis.size][free])
-        for d, (c, axis, free) in enumerate(zip(coordinates, system.axes, system.free, strict=True))
-    ]
+    working = WorkingSystem(system, plan.proximal)
     random, now = np.random.default_rng(plan.seed), time.perf_counter()
-    return State(solver, coordinates, scale, starts, random, now, component=system.component)
-
-
-def _sign(system: DiscreteSystem) -> float:
-    """Sign of the operator's trace: an equation written with the other sign is turned, so that blocks are positive."""
-    means = [[float(matrix.band[:, matrix.half_bandwidth].mean()) for matrix in own] for own in system.matrices]
-    largest = [max(abs(mean) for mean in own) for own in means]
-    trace = 0.0
-    for coefficient, places in zip(system.coefficients, system.terms, strict=True):
-        relative = [means[d][j] / largest[d] for d, j in enumerate(places)]
-        trace += coefficient * float(np.prod(relative))
-    return -1.0 if trace < 0 else 1.0
-
-
-def start_columns(coordinates: AxisCoordinates, nodes: Vector) -> Vector:
-    """Constant, linear and quadratic function on the free nodes: new modes start from random mixtures of them.
-
-    Fully random starts are nearly orthogonal to everything in many dimensions; the three together are orthogonal to
-    no symmetry class.
-    """
-    span = max(float(np.ptp(nodes)), 1e-300)
-    linear = 2 * (nodes - nodes.mean()) / span
-    return coordinates.from_nodes(np.stack([np.ones_like(nodes), linear, linear**2 - 1 / 3], axis=1))
+    return State(
+        working.solver(),
+        working.coordinates,
+        working.scale,
+        working.starts(),
+        random,
+        now,
+        component=system.component,
+        working=working,
+    )
 
 
 def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tuple[Status, str]:
-    best, best_modes, since_best = float("inf"), state.kept, 0
+    best, best_modes, since_best = float("inf"), (state.coordinates, state.kept), 0
     while state.solver.rank < plan.rank:
+        state.fit()
         before = state.kept
         step = grow(state, plan, min(plan.rank - state.solver.rank, _block_size(state, plan)))
         if state.failed:
@@ -234,14 +216,16 @@ def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tupl
         if plan.tolerance is None:
             continue
         if step.estimate <= plan.tolerance:
+            if state.fit(always=True):
+                continue
             if step.estimate <= 0.1 * plan.tolerance and before[0]:
                 state.kept = before  # the change estimates the error of the modes before, which is small enough
             return "converged", f"the last growth changed the solution by {step.estimate:.1e} of its norm"
         since_best = 0 if step.estimate < 0.7 * best else since_best + 1
         if step.estimate < best:
-            best, best_modes = step.estimate, state.kept
+            best, best_modes = step.estimate, (state.coordinates, state.kept)
         if since_best >= plan.patience:
-            state.estimate, state.kept = best, best_modes
+            state.estimate, (state.coordinates, state.kept) = best, best_modes
             return "stagnated", _stagnation_advice(state, best, plan)
     return _finish(state, plan)
 
@@ -324,8 +308,12 @@ def _update_all(state: State, plan: Plan) -> tuple[float, float, int]:
 
 def _finish(state: State, plan: Plan) -> tuple[Status, str]:
     """Settle the modes at the largest rank, and estimate the error by what a few more would change."""
-    if plan.updates and not _settle(state, plan):
-        return "diverged", "a block update failed in the last sweeps; the modes before it are kept"
+    state.fit()
+    while plan.updates:
+        if not _settle(state, plan):
+            return "diverged", "a block update failed in the last sweeps; the modes before it are kept"
+        if not state.fit(always=True):
+            break
     kept = state.kept
     trial = grow(state, plan, _block_size(state, plan))
     state.kept = kept

@@ -10,6 +10,7 @@ import scipy.linalg
 
 from inntd._kernels import core
 from inntd.axes.banded import BandedMatrix
+from inntd.solvers.mean import MeanPencil
 from inntd.solvers.operator import DiscreteSystem
 
 Vector = npt.NDArray[np.float64]
@@ -35,6 +36,8 @@ class AxisCoordinates:
         Free node of each working coordinate, when `basis` is None.
     mass
         Mass matrix on the free nodes: takes nodal values to the dual, hence to working coordinates.
+    mean
+        Preconditions the systems of an axis with many matrices.
     """
 
     matrices: list[Vector]
@@ -43,6 +46,7 @@ class AxisCoordinates:
     basis: Vector | None
     order: npt.NDArray[np.intp]
     mass: BandedMatrix
+    mean: MeanPencil | None = None
 
     def to_nodes(self, values: Vector) -> Vector:
         """Take columns of working coordinates to values on the free nodes."""
@@ -69,7 +73,8 @@ class AxisCoordinates:
     ) -> core.AxisSystem:
         """Return the compiled core's view of this axis; `fixed` (n, components) marks values that stay zero."""
         marks = None if fixed is None else np.ascontiguousarray(fixed[self.order], dtype=np.int32)
-        return core.AxisSystem(self.matrices, self.diagonal, self.symmetric, 0, load, marks, frozen)
+        mean = None if self.mean is None else (self.mean.basis, self.mean.values, self.mean.weights)
+        return core.AxisSystem(self.matrices, self.diagonal, self.symmetric, 0, load, marks, frozen, mean)
 
 
 def choose_coordinates(system: DiscreteSystem) -> list[AxisCoordinates]:

@@ -19,12 +19,13 @@ import numpy.typing as npt
 from inntd._kernels import core
 from inntd.axes.banded import BandedMatrix
 from inntd.models.result import Step
-from inntd.solvers.alternating import FLOOR, Outcome, Plan, State, interrupted, run, start_columns
+from inntd.solvers.alternating import FLOOR, Outcome, Plan, State, interrupted, run
 from inntd.solvers.coordinates import AxisCoordinates, fold, reordered_bands
 from inntd.solvers.free import FreeSystem, Vector, free_system
 from inntd.solvers.operator import DiscreteSystem
 from inntd.solvers.product import spectral_space
 from inntd.solvers.residual import estimated_error, relative_residual
+from inntd.solvers.working import start_columns
 
 Indices = npt.NDArray[np.int32]
 

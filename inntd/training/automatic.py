@@ -38,7 +38,8 @@ PATIENCE = 2
 SPREAD = 1.5  # largest over smallest value from which on the logarithm is tried
 MOST_COMPARED = 1500  # samples that candidates are compared on
 HELD_OUT = 0.15
-FEWEST_HELD = 200  # samples from which on some are held out
+LEAST_HELD = 20
+FEWEST_SAMPLES = 40  # from which on some are held out
 PER_COEFFICIENT = 1.0  # samples that a mode's coefficient needs at least: no more modes then
 BEYOND = 3.0  # parts in K of the range
 STEPS = 14, 60  # of Levenberg-Marquardt after each mode, and in the end
@@ -145,7 +146,7 @@ class _Search:
         self.deadline = self.began + 0.7 * max_seconds  # the rest is for polishing
         self.spread = float(np.sqrt(np.average((y - np.average(y, weights=weights)) ** 2, weights=weights)))
         order = np.random.default_rng([seed, 2]).permutation(len(y))
-        held = int(HELD_OUT * len(y)) if len(y) >= FEWEST_HELD else 0
+        held = int(max(HELD_OUT * len(y), min(LEAST_HELD, 0.3 * len(y)))) if len(y) >= FEWEST_SAMPLES else 0
         self.held, self.kept = order[:held], order[held:]
         self.range = _widened(x, self.categorical)
         self.levels = [len(np.unique(column)) for column in x.T]

@@ -63,7 +63,7 @@ def _search(rows: Rows, columns: Sequence[Column], names: Sequence[str], options
         "why": why,
         "training_error": _error(result.model, part) / deviation,
         "validation_error": _error(result.model, check) / deviation if len(held) else result.choices["score"],
-        "validation": f"{len(held):,} rows held out" if len(held) else "leave-one-out estimate",
+        "validation": f"{len(held):,} rows held out" if len(held) else result.choices["validation"],
     }
     return replace(result, choices={**result.choices, **told})
 

@@ -11,8 +11,17 @@
 #include <vector>
 
 #include "inntd/dense.hpp"
+#include "inntd/product_tree.hpp"
 
 namespace inntd {
+
+// A pair of matrices in whose span the matrices of an axis nearly lie: A_j is about weights[2 j] M + weights[2 j + 1]
+// K, with the columns of basis (n, n) diagonalising both, M to ones and K to values (n). Null: none.
+struct MeanPencil {
+  const double* basis = nullptr;
+  const double* values = nullptr;
+  const double* weights = nullptr;
+};
 
 // One axis of the system. The arrays are borrowed: their owner keeps them alive.
 struct AxisSystem {
@@ -28,6 +37,7 @@ struct AxisSystem {
   // fixed[i * classes + c] != 0 are zero. Null: none.
   const std::int32_t* fixed = nullptr;
   int classes = 1;
+  MeanPencil mean;      // of an axis with many banded matrices: preconditions its systems
   bool frozen = false;  // the factor keeps its values
 };
 
@@ -80,11 +90,22 @@ class Alternating {
   void project_load(int axis, int begin);
   void subtract_frozen(int axis, int begin);
   bool solve_axis(int axis, int begin, SweepReport& report);
-  bool solve_diagonal(int axis, int active, SweepReport& report);
+  // Matrices of an axis that are diagonal, one or more.
+  struct Pencil {
+    std::int64_t n;
+    std::vector<const double*> diagonals;
+    double middle;  // geometric mean of the ends of the spectrum of the second against the first, for two
+    int count() const { return static_cast<int>(diagonals.size()); }
+  };
+  void gather_small(int axis, int begin);
+  bool solve_diagonal(const Pencil& pencil, int active, bool symmetric, SweepReport& report);
   bool diagonalise_small(int m, bool pair, double scale0, double scale1, bool careful);
   void rotate(std::int64_t n, int m, bool back);
-  bool solve_symmetric_pencil(int axis, int active);
-  bool solve_general_pencil(int axis, int active);
+  bool solve_symmetric_pencil(const Pencil& pencil, int active);
+  bool solve_general_pencil(const Pencil& pencil, int active);
+  bool solve_by_mean(int axis, int begin, int active);
+  bool mean_pays(int axis, int active) const;
+  void apply_all(int axis, int begin, const double* x, double* out);
   bool solve_two_banded(int axis, int active);
   bool solve_block_banded(int axis, int begin, int active);
   void fill_block_banded(int axis, int begin, int active, int width, double* system);
@@ -96,8 +117,6 @@ class Alternating {
   void apply(int axis, int matrix, int columns, const double* x, double* out) const;
 
   int used(int axis) const { return static_cast<int>(system_.axes[axis].matrices.size()); }
-  int term_count() const { return static_cast<int>(system_.coefficients.size()); }
-  int load_count() const { return static_cast<int>(system_.load_weights.size()); }
 
   SeparatedSystem system_;
   int rank_ = 0;
@@ -105,19 +124,21 @@ class Alternating {
   std::vector<double> amplitudes_;            // (rank)
   std::vector<int> classes_;                  // (rank)
 
+  ProductTree operator_, metric_, source_;  // of the Gram matrices and of the projected loads
+  bool current_ = false;                    // whether grams_ and loads_ are those of the present factors
+
   // Workspaces of a sweep, sized once per (rank, active) by reserve().
   std::vector<std::vector<double>> grams_;      // per axis (matrices, rank, active): (A u_q, v_p) at [q][p]
   std::vector<std::vector<double>> loads_;      // per axis (loads, active)
-  std::vector<double> suffix_;                  // (axes + 1, terms + 1, rank, active); the last term is the metric
-  std::vector<double> prefix_;                  // (terms + 1, rank, active)
-  std::vector<double> load_suffix_;             // (axes + 1, load terms, active)
-  std::vector<double> load_prefix_;             // (load terms, active)
   std::vector<double> small_;                   // (matrices, rank, active)
   std::vector<double> solution_, old_, image_;  // (n, rank)
   std::vector<double> gathered_;                // (loads, active)
-  std::vector<double> matrix_work_, lane_work_, banded_work_, pencil_work_;
+  std::vector<double> matrix_work_, lane_work_, banded_work_, pencil_work_, mean_work_;
   std::vector<std::vector<double>> averages_;  // per axis and matrix: mean diagonal over that of the metric
-  std::vector<double> middle_;  // per diagonal axis of two matrices: geometric mean of the ends of their spectrum
+  std::vector<std::vector<double>> images_;  // per axis with a mean pencil (matrices, n, rank): A_j u, all modes active
+  std::vector<double> mean_rate_;            // per axis the rate of its refinement as last seen with so many modes
+  std::vector<int> mean_failed_;  // per axis the number of modes for which its mean pencil was no good preconditioner
+  std::vector<double> middle_;    // per diagonal axis of two matrices: geometric mean of the ends of their spectrum
   std::vector<std::int64_t> pivots_;
   std::vector<unsigned char> failed_;
   int reserved_rank_ = -1, reserved_active_ = -1;

@@ -60,39 +60,47 @@ void banded_multiply_vector(std::int64_t n, int b, const T* band, const T* x, T*
   }
 }
 
-// A few columns, their number known to the compiler: the sums stay in registers.
+// M columns of m, M known to the compiler: the sums stay in registers.
 template <class T, int M>
-void banded_multiply_few(std::int64_t n, int b, const T* band, const T* x, T* out) {
+void banded_multiply_few(std::int64_t n, int b, const T* band, int m, const T* x, T* out) {
   const int width = 2 * b + 1;
   for (std::int64_t i = 0; i < n; ++i) {
     const int first = static_cast<int>(larger(0, b - i)), last = static_cast<int>(smaller(width, b + n - i));
-    const T* source = x + (i - b) * M;
+    const T* source = x + (i - b) * m;
     T sum[M] = {};
     for (int k = first; k < last; ++k) {
       const T value = band[i * width + k];
-      for (int p = 0; p < M; ++p) sum[p] += value * source[k * M + p];
+      for (int p = 0; p < M; ++p) sum[p] += value * source[k * m + p];
     }
-    for (int p = 0; p < M; ++p) out[i * M + p] = sum[p];
+    for (int p = 0; p < M; ++p) out[i * m + p] = sum[p];
+  }
+}
+
+// Two or four columns as one vector: the compiler makes shuffles of the loops above.
+template <class T, int M>
+void banded_multiply_lanes(std::int64_t n, int b, const T* band, int m, const T* x, T* out) {
+  typedef T Lanes __attribute__((vector_size(M * sizeof(T)), aligned(sizeof(T)), may_alias));
+  const int width = 2 * b + 1;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const int first = static_cast<int>(larger(0, b - i)), last = static_cast<int>(smaller(width, b + n - i));
+    const T* source = x + (i - b) * m;
+    Lanes sum = {};
+    for (int k = first; k < last; ++k) {
+      sum += band[i * width + k] * *reinterpret_cast<const Lanes*>(source + k * m);
+    }
+    *reinterpret_cast<Lanes*>(out + i * m) = sum;
   }
 }
 
 template <class T>
 void banded_multiply(std::int64_t n, int b, const T* band, int m, const T* x, T* out) {
   if (m == 1) return banded_multiply_vector(n, b, band, x, out);
-  if (m == 2) return banded_multiply_few<T, 2>(n, b, band, x, out);
-  if (m == 3) return banded_multiply_few<T, 3>(n, b, band, x, out);
-  if (m == 4) return banded_multiply_few<T, 4>(n, b, band, x, out);
-  if (m == 8) return banded_multiply_few<T, 8>(n, b, band, x, out);
-  const int width = 2 * b + 1;
-  for (std::int64_t i = 0; i < n; ++i) {
-    T* row = out + i * m;
-    for (int p = 0; p < m; ++p) row[p] = T(0);
-    for (std::int64_t j = larger(0, i - b); j <= smaller(n - 1, i + b); ++j) {
-      const T value = band[i * width + b + j - i];
-      const T* source = x + j * m;
-      for (int p = 0; p < m; ++p) row[p] += value * source[p];
-    }
-  }
+  int p = 0;
+  for (; p + 32 <= m; p += 32) banded_multiply_few<T, 32>(n, b, band, m, x + p, out + p);
+  for (; p + 8 <= m; p += 8) banded_multiply_few<T, 8>(n, b, band, m, x + p, out + p);
+  for (; p + 4 <= m; p += 4) banded_multiply_lanes<T, 4>(n, b, band, m, x + p, out + p);
+  for (; p + 2 <= m; p += 2) banded_multiply_lanes<T, 2>(n, b, band, m, x + p, out + p);
+  if (p < m) banded_multiply_few<T, 1>(n, b, band, m, x + p, out + p);
 }
 
 template <class T>
