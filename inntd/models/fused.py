@@ -118,7 +118,11 @@ class _Jet(torch.autograd.Function):
 
             graph = torch.is_grad_enabled()
             with torch.enable_grad():
-                inputs = [points, *factors] if graph else [t.detach().requires_grad_(t.requires_grad) for t in (points, *factors)]
+                inputs = (
+                    [points, *factors]
+                    if graph
+                    else [t.detach().requires_grad_(t.requires_grad) for t in (points, *factors)]
+                )
                 outputs = composed_jet(ctx.axes, inputs[1:], inputs[0])
                 return (None, *_composed(outputs, inputs, slopes, graph))
         return (None, None, *jet_gradients(ctx.axes, factors, points, slopes))

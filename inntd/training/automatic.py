@@ -325,7 +325,9 @@ def model_of(axes: Sequence[Axis], fit: Fit, centre: float, scale: float) -> CPM
             column = np.ones((axis.size, 1))
             if e == d:
                 part = fit.additive[d]
-                column = scale * (coordinates[d].nodal[:, 1:] @ part)[:, None] if part.size else np.zeros((axis.size, 1))
+                column = (
+                    scale * (coordinates[d].nodal[:, 1:] @ part)[:, None] if part.size else np.zeros((axis.size, 1))
+                )
                 if d == added[0]:
                     column = column + centre + scale * fit.constant
             factors[e].append(column)

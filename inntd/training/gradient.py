@@ -196,7 +196,10 @@ class _Loop:
             while self.run.epoch < self.settings["epochs"]:
                 loss = self._epoch()
                 if not self._accept(loss):
-                    status, message = "diverged", "the loss diverged at every rate tried: standardise the data, or lower rate"
+                    status, message = (
+                        "diverged",
+                        "the loss diverged at every rate tried: standardise the data, or lower rate",
+                    )
                     break
                 if path is not None and time.perf_counter() - saved > every:
                     self._save(path)
@@ -323,5 +326,7 @@ class _Loop:
 
     def _save(self, path: Path) -> None:
         run = self.run
-        told = {name: getattr(run, name) for name in ("epoch", "step", "rate", "halvings", "waited", "best_loss", "history")}
+        told = {
+            name: getattr(run, name) for name in ("epoch", "step", "rate", "halvings", "waited", "best_loss", "history")
+        }
         checkpoint.write(path, self.native, run.best, told, self.settings)

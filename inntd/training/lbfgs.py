@@ -118,9 +118,7 @@ class _Objective:
 
     def _note(self, intermediate_result: Any) -> None:
         loss = float(self.best_loss) * self.native.scale**2
-        self.history.append(
-            {"step": len(self.history) + 1, "loss": loss, "seconds": time.perf_counter() - self.began}
-        )
+        self.history.append({"step": len(self.history) + 1, "loss": loss, "seconds": time.perf_counter() - self.began})
         if self.callback is not None:
             self.callback(self.history[-1])
 
