@@ -12,8 +12,8 @@ namespace {
 
 template <class T>
 constexpr Kernels<T> make_kernels() {
-  return {make_basis_kernels<T>(), make_contract_kernels<T>(), make_banded_kernels<T>(), make_dense_kernels<T>(),
-          make_train_kernels<T>(), make_normal_kernels<T>()};
+  return {make_basis_kernels<T>(), make_contract_kernels<T>(), make_banded_kernels<T>(),
+          make_dense_kernels<T>(), make_train_kernels<T>(),    make_normal_kernels<T>()};
 }
 
 }  // namespace

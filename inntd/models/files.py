@@ -37,6 +37,7 @@ from inntd.models.atomic import write_atomically
 from inntd.models.factors import DTYPES
 
 if TYPE_CHECKING:
+    from inntd.models.exponential import ExponentialModel
     from inntd.models.separated import SeparatedModel
 
 FORMAT, VERSION = "inntd", 1
@@ -47,7 +48,7 @@ MOST_AXES = 10_000
 
 
 def save(
-    model: SeparatedModel,
+    model: SeparatedModel | ExponentialModel,
     path: str | os.PathLike[str],
     *,
     overwrite: bool = False,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 import torch
@@ -67,13 +67,12 @@ def jet_gradients(
     gradients = [torch.empty_like(array) for array in arrays]
     points = points.detach().contiguous()
     shapes = (points.shape[0],), points.shape, points.shape
-    given = [
+    a, b, c = (
         points.new_zeros(shape) if slope is None else slope.detach().contiguous()
         for slope, shape in zip(slopes, shapes, strict=True)
-    ]
-    _kernels.core.cp_jet_gradients(
-        [axis.table for axis in axes], arrays, points, *given, gradients, _kernels.threads()
-    )  # fmt: skip
+    )
+    tables = [axis.table for axis in axes]
+    _kernels.core.cp_jet_gradients(tables, arrays, points, a, b, c, gradients, _kernels.threads())
     return gradients
 
 
@@ -162,7 +161,7 @@ class AxesHandle:
     """A number that stands for a model's axes where only numbers and tensors may be passed."""
 
     _numbers = itertools.count()
-    _known: WeakValueDictionary[int, AxesHandle] = WeakValueDictionary()
+    _known: ClassVar[WeakValueDictionary[int, AxesHandle]] = WeakValueDictionary()
 
     def __init__(self, axes: tuple[Axis, ...]) -> None:
         self.axes = axes

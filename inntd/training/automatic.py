@@ -22,11 +22,11 @@ from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.models.exponential import ExponentialModel
 from inntd.models.field import Field
-from inntd.training.samples import check_samples
 from inntd.training.coordinates import Coordinates
 from inntd.training.evidence import Fit, Samples, improve, left_out, with_new_mode
 from inntd.training.mesh import axes_from_data
 from inntd.training.outcome import FitResult, FitStatus
+from inntd.training.samples import check_samples
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -41,7 +41,7 @@ HELD_OUT = 0.15
 LEAST_HELD = 20
 FEWEST_SAMPLES = 40  # from which on some are held out
 PER_COEFFICIENT = 1.0  # samples that a mode's coefficient needs at least: no more modes then
-BEYOND = 3.0  # parts in K of the range
+BEYOND, MOST_BEYOND = 3.0, 0.005  # of the range: parts in K, and at most
 STEPS = 14, 60  # of Levenberg-Marquardt after each mode, and in the end
 
 
@@ -296,8 +296,14 @@ class _Search:
             _, centre, scale = self._target(candidate)
             cp = model_of(axes, fit, centre, scale)
             model = ExponentialModel(cp) if candidate.logarithm else cp
-            choices = {"form": str(candidate), "rank": fit.rank, "score": score,
-                       "noise": float(np.sqrt(fit.noise)) * scale, "compared": self.compared, "validation": self.validation}  # fmt: skip
+            choices = {
+                "form": str(candidate),
+                "rank": fit.rank,
+                "score": score,
+                "noise": float(np.sqrt(fit.noise)) * scale,
+                "compared": self.compared,
+                "validation": self.validation,
+            }
         return FitResult(model, status, message, self.history, time.perf_counter() - self.began, choices)
 
 
@@ -309,7 +315,7 @@ def _widened(x: Array, categorical: Sequence[int]) -> Array:
     low, high = x.min(axis=0), x.max(axis=0)
     several = np.array([len(np.unique(column)) > len(x) // 2 for column in x.T])
     several[list(categorical)] = False
-    beyond = np.where(several, BEYOND / len(x) * (high - low), 0.0)
+    beyond = np.where(several, min(BEYOND / len(x), MOST_BEYOND) * (high - low), 0.0)
     found: Array = np.vstack([low - beyond, high + beyond, x])
     return found
 

@@ -76,6 +76,7 @@ def fit_boosting(
     try:
         for mode in range(most):
             found = learner(axes, points, left, rank=1, weights=weights, seed=seed + mode, **options).model
+            assert isinstance(found, CPModel)
             rest = left - _predict(found, points, left.shape)
             loss, before = (float(np.average(_squares(r), weights=shares)) for r in (rest, left))
             if not loss**0.5 < (1 - tolerance) * before**0.5 and model is not None:

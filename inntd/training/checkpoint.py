@@ -37,7 +37,7 @@ def read(path: Path, native: NativeModel, settings: dict[str, Any]) -> dict[str,
         When the file is no checkpoint, or of a run with other axes or settings; nothing was changed then.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safetensors.safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})[FORMAT])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         run, written = header["run"], header["settings"]
@@ -49,11 +49,12 @@ def read(path: Path, native: NativeModel, settings: dict[str, Any]) -> dict[str,
                 f"{path} is the checkpoint of another run: its {name} is {written.get(name)}, now it is {value}; "
                 "train with the same settings, or choose another checkpoint_path"
             )
-    groups = {}
+    groups: dict[str, list[torch.Tensor]] = {}
     for what in (*KEPT, "best"):
-        groups[what] = [tensors.get(f"{what}.{d}") for d in range(len(native.shapes))]
-        if any(t is None or tuple(t.shape) != s for t, s in zip(groups[what], native.shapes, strict=True)):
+        found = [tensors.get(f"{what}.{d}") for d in range(len(native.shapes))]
+        groups[what] = [t for t, shape in zip(found, native.shapes, strict=True) if t is not None and t.shape == shape]
+        if len(groups[what]) < len(found):
             raise ValueError(f"{path} is the checkpoint of another model: its factors have other shapes")
     for what in KEPT:
-        native.put(groups[what], what)  # type: ignore[arg-type]
+        native.put(groups[what], what)
     return {**run, "best": groups["best"]}

@@ -68,7 +68,7 @@ class Coordinates:
     @property
     def size(self) -> int:
         """Number of functions q."""
-        return self.nodal.shape[1]
+        return int(self.nodal.shape[1])
 
     def tabulate(self, x: Array) -> Array:
         """Return the functions' values (K, q) at points (K,)."""

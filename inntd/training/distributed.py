@@ -42,7 +42,7 @@ def shared_step(native: NativeModel, blocks: npt.NDArray[np.int32], rate: float,
     parts = native.take("gradient")
     flat = torch.cat([part.reshape(-1).double() for part in parts] + [torch.tensor([loss], dtype=torch.float64)])
     dist.all_reduce(flat)
-    gradients = flat[:-1].split([part.numel() for part in parts])
+    gradients = torch.split(flat[:-1], [part.numel() for part in parts])
     total = float(flat[-1])
     if np.isfinite(total):
         native.put([g.reshape(part.shape) for g, part in zip(gradients, parts, strict=True)], "gradient")

@@ -50,7 +50,7 @@ class Fit:
     @property
     def rank(self) -> int:
         """Number of modes."""
-        return self.modes[0].shape[1]
+        return int(self.modes[0].shape[1])
 
     def vector(self) -> Array:
         """Return all coefficients: constant, additive, modes axis by axis."""
@@ -266,13 +266,13 @@ def _alternate(samples: Samples, mode: list[Array], residual: Array, fit: Fit, s
                 normal + ridge * np.diag(np.r_[1e-3, c.roughness[1:]]), design.T @ (samples.root * residual)
             )
             if d < len(f) - 1:
-                mode[d] = mode[d] / max(np.linalg.norm(mode[d]), 1e-30)
+                mode[d] = mode[d] / (float(np.sqrt(mode[d] @ mode[d])) + 1e-30)
             f[d] = phi @ mode[d]
             loss = float(np.sum((samples.root * (residual - np.prod(f, axis=0))) ** 2))
     return loss
 
 
 def _balanced(mode: list[Array]) -> list[Array]:
-    norms = [max(float(np.linalg.norm(part)), 1e-30) for part in mode]
+    norms = [float(np.sqrt(part @ part)) + 1e-30 for part in mode]
     level = float(np.exp(np.mean(np.log(norms))))
     return [part * (level / norm) for part, norm in zip(mode, norms, strict=True)]

@@ -113,7 +113,7 @@ class _Objective:
 
     def unpacked(self, vector: npt.NDArray[np.float64]) -> list[torch.Tensor]:
         """Return the factors in a flat vector."""
-        parts = torch.from_numpy(np.array(vector)).split([a * b for a, b in self.native.shapes])
+        parts = torch.split(torch.from_numpy(np.array(vector)), [a * b for a, b in self.native.shapes])
         return [part.reshape(shape) for part, shape in zip(parts, self.native.shapes, strict=True)]
 
     def _note(self, intermediate_result: Any) -> None:

@@ -2,8 +2,8 @@
 
 Cases: A (60 modes on 5 axes of 40 elements, s=4), B (the same with linear hats), C (20 modes on 10 axes of 20 elements,
 linear). The torch variants are given what does not change from step to step: indices and values of the basis functions
-(``gather``), or the dense matrix of basis values at each point (``dense``: memory of batch times nodes, the fastest form
-in torch that we know), both also compiled by `torch.compile` on request (``--compile``; it needs a C++ compiler).
+(``gather``), or the dense matrix of basis values at each point (``dense``: memory of batch times nodes, the fastest
+form in torch that we know), both also compiled by `torch.compile` on request (``--compile``; it needs a C++ compiler).
 
 Every variant's gradient is compared with that of the explicit model in float64 before a time is printed.
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import harness  # before NumPy: one thread
 import argparse
 import json
 import time
