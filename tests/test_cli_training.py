@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -196,3 +199,24 @@ def test_warnings_of_the_library_are_one_line(tmp_path: Path, capsys: pytest.Cap
         warnings.simplefilter("always")
         assert cli.main(["fit", str(path), *options, "--force", "--quiet"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_torchrun_shares_one_training_among_processes(data: Path) -> None:
+    """Two processes and one end with the same loss; the first process alone writes and prints."""
+    command = ["-m", "inntd", "fit", str(data), "--target", "u", "--column", "x", "--column", "load [kN]", "--json"]
+    command += ["--optimizer", "adam", "--rank", "2"]
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--standalone"]
+    losses = []
+    for number, start in enumerate((["-m", "inntd", *command[2:]], [*launcher, *command])):
+        output = data.with_name(f"model{number}.inntd")
+        done = subprocess.run(
+            [sys.executable, *start, "--output", str(output)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            cwd=Path(inntd.__file__).parent.parent,
+        )
+        assert output.exists(), done.stderr
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        losses.append(json.loads(line)["errors"]["training"]["u"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)

@@ -80,6 +80,14 @@ def describe(estimator: dict[str, Any]) -> str:
 
 
 def _fit(options: argparse.Namespace) -> int:
+    """Train in this process, or in all that torchrun started; the first one writes and prints."""
+    from inntd.training.distributed import together
+
+    with together() as first:
+        return _fit_here(options, first)
+
+
+def _fit_here(options: argparse.Namespace, first: bool) -> int:
     from inntd.results import table
     from inntd.training.rows import hold_out
     from inntd.training.tables import read_table
@@ -94,8 +102,10 @@ def _fit(options: argparse.Namespace) -> int:
     inputs = _inputs(data, options)
     x, y = data.select(inputs), _targets(data, options)
     used, test = hold_out(len(data), options.test, options.seed) if len(data) > 1 else (np.arange(1), np.arange(0))
-    estimator = _estimator(options)
+    estimator = _estimator(options, first)
     estimator.fit(x.take(used), y.take(used))
+    if not first:
+        return DONE
     parts = {"training": used, **({"test": test} if len(test) else {})}
     pairs = {name: (y.take(rows).values, estimator.predict(x.take(rows))) for name, rows in parts.items()}
     summary = _summarise(options, estimator, pairs)
@@ -140,7 +150,7 @@ def _targets(data: Table, options: argparse.Namespace) -> NamedColumns:
     return targets
 
 
-def _estimator(options: argparse.Namespace) -> Any:
+def _estimator(options: argparse.Namespace, first: bool) -> Any:
     from inntd.training.estimators import INNClassifier, INNRegressor
 
     return (INNClassifier if options.classify else INNRegressor)(
@@ -156,7 +166,7 @@ def _estimator(options: argparse.Namespace) -> Any:
         validation_fraction=options.validation,
         max_seconds=options.seconds,
         random_state=options.seed,
-        verbose=0 if options.quiet or options.json else 1,
+        verbose=0 if options.quiet or options.json or not first else 1,
     )
 
 

@@ -41,7 +41,7 @@ HELD_OUT = 0.15
 LEAST_HELD = 20
 FEWEST_SAMPLES = 40  # from which on some are held out
 PER_COEFFICIENT = 1.0  # samples that a mode's coefficient needs at least: no more modes then
-BEYOND, MOST_BEYOND = 3.0, 0.005  # of the range: parts in K, and at most
+BEYOND, MOST_BEYOND = 8.0, 0.01  # of the range: parts in K, and at most
 STEPS = 14, 60  # of Levenberg-Marquardt after each mode, and in the end
 
 

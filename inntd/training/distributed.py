@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -14,6 +18,35 @@ from inntd.training.native import NativeModel
 def processes() -> int:
     """Return how many processes train together: one unless `torch.distributed` was initialised."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+@contextlib.contextmanager
+def together() -> Iterator[bool]:
+    """Join the processes that `torchrun` started, if it did; yields whether this is the first of them.
+
+    Examples
+    --------
+    >>> with together() as first:
+    ...     print(first)
+    True
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield True
+        return
+    dist.init_process_group("gloo")
+    try:
+        yield dist.get_rank() == 0
+    finally:
+        dist.destroy_process_group()
+
+
+def any_of(condition: bool) -> bool:
+    """Return whether the condition holds in any process: decisions by the clock must be the same in all."""
+    if processes() == 1:
+        return condition
+    flag = torch.tensor(float(condition))
+    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+    return bool(flag)
 
 
 def shared_step(native: NativeModel, blocks: npt.NDArray[np.int32], rate: float, done: int, decay: float) -> float:

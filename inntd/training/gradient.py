@@ -18,7 +18,7 @@ from inntd import _checks, _kernels
 from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.training import checkpoint
-from inntd.training.distributed import processes, shared_step
+from inntd.training.distributed import any_of, processes, shared_step
 from inntd.training.native import NativeModel, dtype_of
 from inntd.training.outcome import FitResult, FitStatus
 from inntd.training.sources import Chunk, Source, make_source
@@ -207,7 +207,7 @@ class _Loop:
                 if patience is not None and self.run.waited >= patience:
                     status, message = "converged", f"no better loss for {patience} epochs"
                     break
-                if max_seconds is not None and time.perf_counter() - self.began > max_seconds:
+                if max_seconds is not None and any_of(time.perf_counter() - self.began > max_seconds):
                     message = f"stopped after {max_seconds:g} s: allow more with max_seconds"
                     break
         except KeyboardInterrupt:

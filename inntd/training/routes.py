@@ -15,6 +15,7 @@ from inntd.models import CPModel, Field
 from inntd.training.axes import fit_axes
 from inntd.training.columns import Column, DataWarning
 from inntd.training.constants import fit_mean, train_active
+from inntd.training.distributed import any_of
 from inntd.training.extrapolation import evaluate
 from inntd.training.optimizers import CHOOSE_RANK, choose, fit, search
 from inntd.training.options import Options
@@ -84,7 +85,7 @@ def _fit_ranks(optimizer: str, axes: Sequence[Axis], rows: Rows, held: Rows, opt
         if best is None or error < least:
             best, least = found, error
             errors = {"training_error": training, "validation_error": validation}
-        late = time.perf_counter() - begin > options.max_seconds
+        late = any_of(time.perf_counter() - begin > options.max_seconds)
         if not better or late or found.status in ("interrupted", "diverged"):
             break
     assert best is not None
