@@ -393,10 +393,14 @@ def test_ctrl_c_ends_a_long_sweep() -> None:
         strong=-it.div((1 + a * b + b * c + c * d) * it.grad(u)) - exp(a) * sin(9 * b) * c - 1,
         conditions=[u.on("boundary") == 0],
     )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it
     timer = threading.Timer(1.5, signal.raise_signal, [signal.SIGINT])
     timer.start()
-    answer = it.solve(problem, rank=150)
-    timer.join()
+    try:
+        answer = it.solve(problem, rank=150)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
     assert answer.status == "interrupted"
     assert 0 < answer.modes < 150
     assert answer.seconds < 60
