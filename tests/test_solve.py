@@ -394,7 +394,7 @@ def test_ctrl_c_ends_a_long_sweep() -> None:
         conditions=[u.on("boundary") == 0],
     )
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it
-    timer = threading.Timer(1.5, signal.raise_signal, [signal.SIGINT])
+    timer = threading.Timer(5.0, signal.raise_signal, [signal.SIGINT])
     timer.start()
     try:
         answer = it.solve(problem, rank=150)
