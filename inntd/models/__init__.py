@@ -1,9 +1,10 @@
 """Many coordinates: separated models, what is computed from them, and their files."""
 
 from inntd.models.cp import CPModel
+from inntd.models.exponential import ExponentialModel
 from inntd.models.field import Field
 from inntd.models.files import load, save
 from inntd.models.separated import SeparatedModel
 from inntd.models.tucker import TuckerModel
 
-__all__ = ["CPModel", "Field", "SeparatedModel", "TuckerModel", "load", "save"]
+__all__ = ["CPModel", "ExponentialModel", "Field", "SeparatedModel", "TuckerModel", "load", "save"]

@@ -5,11 +5,11 @@ A ``.inntd`` file is a safetensors file whose metadata has one entry, ``inntd``:
 ``format``, ``version``
     ``"inntd"`` and the version of this layout, 1.
 ``kind``
-    Which class of model: ``"cp"`` or ``"tucker"``.
+    Which class of model: ``"cp"``, ``"tucker"``, or ``"exponential"`` of one of these.
 ``software``
     The version of inntd that wrote it.
 ``model``
-    What that class needs besides tensors: the axes.
+    What that class needs besides tensors: the axes, and of an exponential the kind of its exponent.
 ``metadata``
     The model's own `metadata`: where it came from, the problem's text, an error estimate.
 
@@ -24,7 +24,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import safetensors
@@ -37,7 +37,10 @@ from inntd.models.atomic import write_atomically
 from inntd.models.factors import DTYPES
 
 if TYPE_CHECKING:
+    from inntd.models.exponential import ExponentialModel
     from inntd.models.separated import SeparatedModel
+
+    AnyModel: TypeAlias = SeparatedModel | ExponentialModel
 
 FORMAT, VERSION = "inntd", 1
 LARGEST_HEADER = 16 * 2**20
@@ -47,20 +50,24 @@ MOST_AXES = 10_000
 
 
 def save(
-    model: SeparatedModel,
+    model: AnyModel,
     path: str | os.PathLike[str],
     *,
     overwrite: bool = False,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model to a file; see the `save` of models."""
-    tensors = {name: numbers.detach().cpu().contiguous() for name, numbers in model.state_dict().items()}
+    exponent = getattr(model, "exponent", None)
+    tensors = {name: numbers.detach().cpu().contiguous() for name, numbers in (exponent or model).state_dict().items()}
+    described: dict[str, Any] = {"axes": [_packed(a.to_dict(), f"axes.{d}", tensors) for d, a in enumerate(model.axes)]}
+    if exponent is not None:
+        described["exponent"] = exponent.file_kind
     content = {
         "format": FORMAT,
         "version": VERSION,
         "kind": model.file_kind,
         "software": __version__,
-        "model": {"axes": [_packed(axis.to_dict(), f"axes.{d}", tensors) for d, axis in enumerate(model.axes)]},
+        "model": described,
         "metadata": {**model.metadata, **(metadata or {})},
     }
     try:
@@ -74,7 +81,7 @@ def save(
     write_atomically(Path(path), safetensors.torch.save(tensors, metadata={FORMAT: header}), overwrite=overwrite)
 
 
-def load(path: str | os.PathLike[str]) -> SeparatedModel:
+def load(path: str | os.PathLike[str]) -> Any:
     """Read a model from a file written by its ``save``.
 
     Parameters
@@ -83,7 +90,7 @@ def load(path: str | os.PathLike[str]) -> SeparatedModel:
 
     Returns
     -------
-    CPModel or TuckerModel
+    CPModel, TuckerModel or ExponentialModel
         Fixed, on the CPU, with numbers to the bit and the file's `metadata`.
 
     Raises
@@ -164,7 +171,7 @@ def _checked_header(text: str) -> dict[str, Any]:
     return header
 
 
-def _model(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> SeparatedModel:
+def _model(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> AnyModel:
     model = _KINDS[header["kind"]](header["model"], tensors)
     model.metadata = header["metadata"]
     return model
@@ -187,6 +194,15 @@ def _tucker_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> S
     axes, factors = _axes_and_factors(fields, tensors)
     _check_dtypes([core, *factors])
     return TuckerModel.from_factors(axes, core, factors)
+
+
+def _exponential_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> ExponentialModel:
+    from inntd.models.exponential import ExponentialModel
+
+    makers = {"cp": _cp_model, "tucker": _tucker_model}
+    if fields.get("exponent") not in makers:
+        raise _Malformed(f"its exponent is {_short(fields.get('exponent'))}, known are {', '.join(makers)}")
+    return ExponentialModel(makers[fields["exponent"]](fields, tensors))
 
 
 def _axes_and_factors(
@@ -224,9 +240,10 @@ def _axis(fields: Any, factor: torch.Tensor) -> Axis:
     return Axis.from_dict(fields)
 
 
-_KINDS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], SeparatedModel]] = {
+_KINDS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], AnyModel]] = {
     "cp": _cp_model,
     "tucker": _tucker_model,
+    "exponential": _exponential_model,
 }
 
 

@@ -1,5 +1,6 @@
 """Training on data: the values of a model's factors from samples of a function."""
 
+from inntd.training.automatic import fit_automatic
 from inntd.training.outcome import FitResult
 
-__all__ = ["FitResult"]
+__all__ = ["FitResult", "fit_automatic"]

@@ -1,0 +1,229 @@
+"""Greedy growth of a separated function: a mode more, or functions more on the axes that ask for them.
+
+Each round tries both and keeps what leave-one-out errors like better; a few rounds without a gain end the growth. An
+axis asks for more functions when its last ones matter next to the present errors, and loses those that do not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inntd.training.penalty import products_of_others
+from inntd.training.separated_fit import Samples, SeparatedFit
+from inntd.training.starts import alternate, interactions, random_start
+
+Array = npt.NDArray[np.float64]
+Score = Callable[[Array], float]
+
+ASKS, IDLE = 0.1, 0.01  # size of a function's part, over the errors: its axis wants more functions, or needs fewer
+MORE = 2  # functions that an axis gets at a time
+GAIN = 0.98  # a score below this share of the best one counts as better
+EXACT = 1e-9  # a score that needs no better one
+FIRST = 4  # functions of an axis at the start
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How far a growth goes.
+
+    Attributes
+    ----------
+    additive : bool
+        Whether every axis also has a function of its own in the linear part.
+    most_modes, patience, steps, starts : int
+        Largest number of modes, rounds without a gain, Gauss-Newton steps per round, first guesses of a mode.
+    seed : int
+    """
+
+    additive: bool = True
+    most_modes: int = 30
+    patience: int = 3
+    steps: int = 15
+    starts: int = 4
+    seed: int = 0
+
+
+class Growth:
+    """A separated function that grows on samples, and the best one on the way.
+
+    Parameters
+    ----------
+    samples : Samples
+        With all functions that axes may ask for.
+    settings : Settings
+    score : callable, optional
+        From leave-one-out errors (K,) to what is to be small; by default their root mean square.
+    tell : callable, optional
+        Takes a dict after each round.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        settings: Settings,
+        score: Score | None = None,
+        tell: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        self.samples, self.settings = samples, settings
+        self.score_of = score or (lambda errors: float(np.sqrt(np.mean(errors**2))))
+        self.tell = tell or (lambda entry: None)
+        self.random = np.random.default_rng(settings.seed)
+        self.most = [rows.shape[1] for rows in samples.rows]
+        sizes = [min(FIRST, most) for most in self.most]
+        terms = [size - 1 if settings.additive else 0 for size in sizes]
+        self.fit = SeparatedFit.empty(terms, sizes, float(np.var(samples.y)) or 1.0)
+        self.run_steps(self.fit, 8)
+        self.best, self.score = self.fit.copy(), self.score_fit(self.fit)
+        self.idle = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether rounds have stopped to gain, or have no more to gain."""
+        return self.idle >= self.settings.patience or self.score < EXACT
+
+    def run(self, rounds: int, deadline: float = np.inf) -> None:
+        """Take some rounds, until the growth has finished or `time.perf_counter()` passes a deadline."""
+        for _ in range(rounds):
+            if self.finished or time.perf_counter() > deadline:
+                return
+            self.round(deadline)
+
+    def round(self, deadline: float = np.inf) -> None:
+        """Try a mode more, and functions more, and go on from the better one."""
+        tried = [(self.score_fit(fit), kind, fit) for kind, fit in self._larger(deadline)]
+        if not tried:
+            self.idle = self.settings.patience
+            return
+        score, kind, self.fit = min(tried, key=lambda entry: entry[0])
+        better = score < GAIN * self.score
+        self.idle = 0 if better else self.idle + 1
+        if score < self.score:
+            self.best, self.score = self.fit.copy(), score
+        self.fit = trimmed(self.fit, self._error(self.fit))
+        self.tell({"grown": kind, "modes": self.fit.modes, "parameters": self.fit.parameters, "score": score})
+
+    def polish(self, steps: int, deadline: float = np.inf) -> None:
+        """Take more steps from the best function, which is replaced when its score allows."""
+        fit = self.best.copy()
+        self.run_steps(fit, steps, deadline, small=1e-4)
+        score = self.score_fit(fit)
+        if score <= 1.02 * self.score:
+            self.best, self.score = fit, score
+
+    def score_fit(self, fit: SeparatedFit) -> float:
+        """Return the score of a function's leave-one-out errors."""
+        return self.score_of(fit.leave_one_out(self.samples))
+
+    def run_steps(self, fit: SeparatedFit, steps: int, deadline: float = np.inf, small: float = 1e-3) -> None:
+        """Take Gauss-Newton steps, until three in a row gain little."""
+        little = 0
+        for _ in range(steps):
+            little = little + 1 if fit.step(self.samples) < small else 0
+            if little == 3 or time.perf_counter() > deadline:
+                return
+
+    def _larger(self, deadline: float) -> list[tuple[str, SeparatedFit]]:
+        found = []
+        wider = self._with_functions()
+        if wider is not None:
+            self.run_steps(wider, self.settings.steps, deadline)
+            found.append(("functions", wider))
+        if self.fit.modes < self.settings.most_modes and self._room(self.fit):
+            more = self._with_mode()
+            self.run_steps(more, self.settings.steps, deadline)
+            found.append(("mode", more))
+        return found
+
+    def _room(self, fit: SeparatedFit) -> bool:
+        """Whether one mode more leaves fewer coefficients than twice the samples: the penalty rules the others."""
+        return fit.parameters + sum(len(factor) for factor in fit.factors) < 2 * len(self.samples.y) + 50
+
+    def _with_mode(self) -> SeparatedFit:
+        fit = self.fit.copy()
+        fit.penalty.relax()
+        sizes = [max(len(factor), min(2, most)) for factor, most in zip(fit.factors, self.most, strict=True)]
+        resize(fit, fit.terms, sizes)
+        residual = self.samples.y - fit.values(self.samples.rows)
+        fit.penalty.variance = max(fit.penalty.variance, 0.1 * float(np.var(residual)))
+        guesses = list(islice(interactions(self.samples, residual, sizes), self.settings.starts - 1))
+        guesses.append(random_start(sizes, self.random))
+        tried = [alternate(self.samples, residual, guess, fit.penalty) for guess in guesses]
+        mode, _ = min(tried, key=lambda entry: entry[1])
+        fit.factors = [np.column_stack([old, new]) for old, new in zip(fit.factors, mode, strict=True)]
+        fit.damping = 1e-2
+        return fit
+
+    def _error(self, fit: SeparatedFit) -> float:
+        """Return the root mean square of leave-one-out errors, whatever the score is."""
+        return float(np.sqrt(np.mean(fit.leave_one_out(self.samples) ** 2)))
+
+    def _with_functions(self) -> SeparatedFit | None:
+        level = ASKS * self._error(self.fit)
+        sizes_of_terms, sizes_of_factors = contributions(self.fit)
+        terms, sizes = list(self.fit.terms), [len(factor) for factor in self.fit.factors]
+        for d, most in enumerate(self.most):
+            if sizes_of_terms[d][-2:].max(initial=0.0) > level:
+                terms[d] = min(terms[d] + MORE, most - 1)
+            if sizes_of_factors[d][1:][-2:].max(initial=0.0) > level:
+                sizes[d] = min(sizes[d] + MORE, most)
+        if terms == self.fit.terms and sizes == [len(factor) for factor in self.fit.factors]:
+            return None
+        fit = self.fit.copy()
+        fit.penalty.relax()
+        resize(fit, terms, sizes)
+        fit.damping = 1e-2
+        return fit
+
+
+def contributions(fit: SeparatedFit) -> tuple[list[Array], list[Array]]:
+    """Return the root mean square of what each function adds: on each axis, in the linear part and in the modes."""
+    places = np.cumsum([1, *fit.terms])
+    terms = [np.abs(fit.linear[start:stop]) for start, stop in pairwise(places)]
+    others = products_of_others(np.stack([(factor**2).sum(axis=0) for factor in fit.factors]))
+    return terms, [np.sqrt(factor**2 @ row) for factor, row in zip(fit.factors, others, strict=True)]
+
+
+def trimmed(fit: SeparatedFit, error: float) -> SeparatedFit:
+    """Return a function without the last functions of each axis that add little next to an error."""
+    in_terms, in_factors = contributions(fit)
+    terms = [_needed(part, IDLE * error) for part in in_terms]
+    sizes = [max(1, _needed(part, IDLE * error)) if fit.modes else len(part) for part in in_factors]
+    fit = fit.copy()
+    resize(fit, terms, sizes)
+    return fit
+
+
+def resize(fit: SeparatedFit, terms: Sequence[int], sizes: Sequence[int]) -> None:
+    """Give each axis other numbers of functions: new ones have zero coefficients, and the strength of the last."""
+    places = np.cumsum([1, *fit.terms])
+    pieces = [slice(start, stop) for start, stop in pairwise(places)]
+    parts = [(fit.linear[piece], fit.penalty.linear[piece]) for piece in pieces]
+    fit.linear = np.concatenate([fit.linear[:1], *(_fitted(a, n) for (a, _), n in zip(parts, terms, strict=True))])
+    fit.penalty.linear = np.concatenate(
+        [fit.penalty.linear[:1], *(_continued(tau, n) for (_, tau), n in zip(parts, terms, strict=True))]
+    )
+    fit.factors = [_fitted(factor, size) for factor, size in zip(fit.factors, sizes, strict=True)]
+    fit.penalty.factors = [_continued(tau, size) for tau, size in zip(fit.penalty.factors, sizes, strict=True)]
+    fit.terms = list(terms)
+
+
+def _needed(sizes: Array, level: float) -> int:
+    used = np.flatnonzero(sizes > level)
+    return int(used[-1]) + 1 if used.size else 0
+
+
+def _fitted(values: Array, size: int) -> Array:
+    added = np.zeros((max(0, size - len(values)), *values.shape[1:]))
+    return np.concatenate([values[:size], added])
+
+
+def _continued(strengths: Array, size: int) -> Array:
+    last = min(max(float(strengths[-1]), 1.0), 10.0) if strengths.size else 1.0
+    return np.concatenate([strengths[:size], np.full(max(0, size - len(strengths)), last)])
