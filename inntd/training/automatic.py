@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import nnls
 
 from inntd import _checks
 from inntd.axes import Axis
@@ -29,6 +31,10 @@ Array = npt.NDArray[np.float64]
 RACE_ROUNDS = 5
 FINALISTS = 2
 GOOD = 1e-5  # a score below which a form ten times worse has no chance
+CONTENDER = 3.0  # times the best score, up to which a form has a part in the mean
+WORTH = 0.97  # of the best score that a mean of forms must reach, having more modes
+FEW = 300  # samples for which growths are cheap and much depends on chance: several of each form race
+SHAPES = ((3, 2), (3, 1), (4, 2))  # functions of an axis at the start, and that it gets at a time
 RACE_SAMPLES = 2000  # that choose the form; all of them train it
 LOGARITHM_FROM = 1.5  # ratio of the largest to the smallest value
 SHARES = (0.5, 0.9)  # of the time: after the race, after the growth
@@ -143,17 +149,39 @@ class Runner:
     scale: float
     logarithm: bool
 
+    def errors(self) -> Array:
+        """Return the leave-one-out errors (K,) in the units of y or of its logarithm."""
+        return self.scale * self.growth.best.leave_one_out(self.growth.samples)
+
+    def score_of(self, errors: Array) -> float:
+        """Return the score of leave-one-out errors in the units of the growth."""
+        return self.growth.score_of(errors)
+
 
 @dataclass
 class Winner:
-    """The form that won, its function on the unit box, and how the race went."""
+    """The form that won, alone or as a weighted mean with others, and how the race went."""
 
     runner: Runner
-    fit: SeparatedFit
+    members: list[Runner]
+    weights: list[float]
     score: float
     scores: dict[str, float]
     cut: bool = False
     interrupted: bool = False
+
+    @property
+    def fits(self) -> list[SeparatedFit]:
+        """The functions on the unit box."""
+        return [member.growth.best for member in self.members]
+
+    def nodal_factors(self, tables: Sequence[Array]) -> list[Array]:
+        """Return factors from the nodal values (n_d, N_d) of the functions of each axis."""
+        centre, scale = self.runner.centre, self.runner.scale
+        parts = [
+            nodal_factors(fit, tables, centre * w, scale * w) for fit, w in zip(self.fits, self.weights, strict=True)
+        ]
+        return [np.concatenate(factors, axis=1) for factors in zip(*parts, strict=True)]
 
 
 @dataclass
@@ -181,29 +209,52 @@ class Race:
                 raise
         ranked = sorted(self.runners, key=lambda runner: runner.growth.score)
         best = ranked[0]
-        scores = {runner.label: runner.growth.score for runner in ranked}
+        scores: dict[str, float] = {}
+        for runner in ranked:
+            scores.setdefault(runner.label, runner.growth.score)
         cut = not best.growth.finished or self._left(1.0) < 0
-        return Winner(best, best.growth.best, best.growth.score, scores, cut, interrupted)
+        members, weights, score = self._mean(ranked)
+        return Winner(best, members, weights, score, scores, cut, interrupted)
+
+    def _mean(self, ranked: Sequence[Runner]) -> tuple[list[Runner], list[float], float]:
+        """Return the runners, on the scale of the best one, whose weighted mean has the least leave-one-out errors."""
+        best = ranked[0]
+        if not EXACT <= best.growth.score < np.inf:
+            return [best], [1.0], best.growth.score
+        chosen = [
+            runner
+            for runner in ranked
+            if runner.logarithm == best.logarithm and runner.growth.score < CONTENDER * best.growth.score
+        ]
+        errors = np.column_stack([runner.errors() for runner in chosen])
+        factor = self.y[:, None] if best.logarithm else 1.0
+        weights = least_mean(errors * factor * np.sqrt(1.0 if self.weights is None else self.weights[:, None]))
+        score = best.score_of(errors @ weights / best.scale)
+        if not score < WORTH * best.growth.score:
+            return [best], [1.0], best.growth.score
+        kept = [(runner, float(w)) for runner, w in zip(chosen, weights, strict=True) if w > 0]
+        return [runner for runner, _ in kept], [weight for _, weight in kept], score
 
     def _left(self, share: float) -> float:
         return self.begun + share * self.seconds - time.perf_counter()
 
     def _compete(self) -> None:
         spread = float(np.std(self.y))
-        for logarithm, additive in self._forms():
+        few = len(self.y) < FEW
+        for (first, more), (logarithm, additive) in product(SHAPES if few else SHAPES[:1], self._forms()):
             if self.runners and (self._left(SHARES[0]) < 0 or self.runners[-1].growth.score < EXACT):
                 break
-            self.runners.append(self._runner(logarithm, additive, spread))
+            settings = Settings(additive=additive, seed=self.seed, first=first, more=more)
+            self.runners.append(self._runner(logarithm, settings, spread))
             self.runners[-1].growth.run(RACE_ROUNDS, self._deadline(SHARES[0]))
         ranked = sorted(self.runners, key=lambda runner: runner.growth.score)
-        for place, runner in enumerate(ranked[:FINALISTS]):
-            if place and ranked[0].growth.score < min(GOOD, 0.1 * runner.growth.score):
+        finalists = ranked[: len(ranked) if few else FINALISTS]
+        for place, runner in enumerate(finalists):
+            if ranked[0].growth.score < min(GOOD, 0.1 * runner.growth.score):
                 break
             left = self._left(SHARES[1])
-            end = time.perf_counter() + left / (FINALISTS - place)
-            runner.growth.run(1000, end)
-        best = min(ranked, key=lambda runner: runner.growth.score)
-        best.growth.polish(40, self._deadline(1.0))
+            runner.growth.run(1000, time.perf_counter() + left / (len(finalists) - place))
+            runner.growth.polish(40, self._deadline(1.0))
 
     def _deadline(self, share: float) -> float:
         return self.begun + share * self.seconds
@@ -215,7 +266,7 @@ class Race:
             forms += [(True, True), (True, False)]
         return forms if len(self.rows) > 1 else forms[::2]
 
-    def _runner(self, logarithm: bool, additive: bool, spread: float) -> Runner:
+    def _runner(self, logarithm: bool, settings: Settings, spread: float) -> Runner:
         z = np.log(self.y) if logarithm else self.y
         centre, scale = float(np.average(z, weights=self.weights)), float(np.std(z)) or 1.0
         samples = Samples(self.rows, (z - centre) / scale, self.weights)
@@ -225,12 +276,12 @@ class Race:
             wrong = self.y * -np.expm1(-np.clip(scale * errors, -50, 50)) if logarithm else scale * errors
             return float(np.sqrt(np.average(wrong**2, weights=self.weights))) / size
 
-        label = ("log, " if logarithm else "") + ("additive + CP" if additive else "CP")
+        label = ("log, " if logarithm else "") + ("additive + CP" if settings.additive else "CP")
 
         def tell(entry: dict[str, Any]) -> None:
             self.recorder({"form": label, "loss": (entry["score"] * size) ** 2} | entry)
 
-        growth = Growth(samples, Settings(additive=additive, seed=self.seed), score, tell)
+        growth = Growth(samples, settings, score, tell)
         return Runner(label, growth, centre, scale, logarithm)
 
 
@@ -251,7 +302,8 @@ class _Recorder:
 def _model(names: Sequence[str], domains: Sequence[Domain], winners: Sequence[Winner], *, several: bool) -> Field:
     """Return the winners' functions as one model in the coordinates of the samples."""
     degrees = [
-        max(max(winner.fit.terms[d], len(winner.fit.factors[d]) - 1) for winner in winners) for d in range(len(names))
+        max(max(fit.terms[d], len(fit.factors[d]) - 1) for winner in winners for fit in winner.fits)
+        for d in range(len(names))
     ]
     axes = [
         polynomial_axis(name, domain.start, domain.stop, degree)
@@ -261,7 +313,7 @@ def _model(names: Sequence[str], domains: Sequence[Domain], winners: Sequence[Wi
         legendre(np.clip(domain.unit(axis.nodes), 0.0, 1.0), 2 * (axis.elements // 2))
         for domain, axis in zip(domains, axes, strict=True)
     ]
-    parts = [nodal_factors(winner.fit, tables, winner.runner.centre, winner.runner.scale) for winner in winners]
+    parts = [winner.nodal_factors(tables) for winner in winners]
     factors = [np.concatenate([part[d] for part in parts], axis=1) for d in range(len(axes))]
     if several:
         counts = [part[0].shape[1] for part in parts]
@@ -290,6 +342,24 @@ def nodal_factors(fit: SeparatedFit, tables: Sequence[Array], centre: float, sca
     return [np.concatenate([one, mode], axis=1) for one, mode in zip(ones, modes, strict=True)]
 
 
+def least_mean(errors: Array) -> Array:
+    """Return non-negative weights (n,) with sum one of the columns (K, n) for which their mean is shortest.
+
+    Examples
+    --------
+    >>> least_mean(np.array([[1.0, -1.0], [1.0, 1.0]])).round(6)
+    array([0.5, 0.5])
+    """
+    size = 1e3 * float(np.sqrt((errors**2).sum(axis=0).min())) or 1.0
+    weights, _ = nnls(np.vstack([errors, np.full(errors.shape[1], size)]), np.append(np.zeros(len(errors)), size))
+    found: Array = weights / weights.sum()
+    return found
+
+
+def _degrees(fit: SeparatedFit) -> list[int]:
+    return [len(factor) - 1 if fit.modes else 0 for factor in fit.factors]
+
+
 def _outcome(winners: Sequence[Winner], seconds: float) -> tuple[FitStatus, str]:
     score = max(winner.score for winner in winners)
     message = f"leave-one-out error {score:.1e} of the deviation of y"
@@ -301,21 +371,22 @@ def _outcome(winners: Sequence[Winner], seconds: float) -> tuple[FitStatus, str]
 
 
 def _choices(winners: Sequence[Winner], model: Field) -> dict[str, Any]:
-    first = winners[0]
+    first, best = winners[0], winners[0].fits[0]
     found: dict[str, Any] = {
         "optimizer": "levenberg_marquardt",
         "form": first.runner.label,
         "scores": first.scores,
         "score": first.score,
-        "rank": first.fit.modes,
-        "additive_degrees": list(first.fit.terms),
-        "degrees": [len(factor) - 1 for factor in first.fit.factors],
-        "parameters": first.fit.parameters,
-        "noise": float(np.sqrt(first.fit.penalty.variance)) * first.runner.scale,
+        "mean_of": [(member.label, weight) for member, weight in zip(first.members, first.weights, strict=True)],
+        "rank": sum(fit.modes for fit in first.fits),
+        "additive_degrees": [max(counts) for counts in zip(*(fit.terms for fit in first.fits), strict=True)],
+        "degrees": [max(degrees) for degrees in zip(*map(_degrees, first.fits), strict=True)],
+        "parameters": sum(fit.parameters for fit in first.fits),
+        "noise": float(np.sqrt(best.penalty.variance)) * first.runner.scale,
         "inactive": [
             axis.name
-            for axis, count, factor in zip(model.axes, first.fit.terms, first.fit.factors, strict=False)
-            if count == 0 and (len(factor) == 1 or first.fit.modes == 0)
+            for d, axis in enumerate(model.axes[: len(best.terms)])
+            if not any(fit.terms[d] or _degrees(fit)[d] for fit in first.fits)
         ],
     }
     if len(winners) > 1:

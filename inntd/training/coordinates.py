@@ -54,7 +54,7 @@ def curvature_coordinates(axis: Axis) -> Coordinates:
     """Return the coordinates of an axis in which its mass and curvature matrices are diagonal.
 
     A discrete axis has no curvature: its coordinates are its values, scaled, in an orthonormal basis that starts with
-    the constant. Without enough continuity for second derivatives (linear elements) the slope's square is used.
+    the constant. With linear elements, which have no second derivatives, the slope's square is used.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def curvature_coordinates(axis: Axis) -> Coordinates:
     gram = mass(axis).toarray() / length
     order = 2 if axis.table.degree > 1 else 1
     rough = matrix(axis, order, order).toarray() * length ** (2 * order - 1)
-    smooth = _smooth_functions(axis)
+    smooth = _smooth_functions(axis)[:, :order]
     smooth = smooth @ np.linalg.inv(np.linalg.cholesky(smooth.T @ gram @ smooth)).T
     rest = _complement(smooth.T @ gram)
     sizes, vectors = eigh(rest.T @ rough @ rest, rest.T @ gram @ rest)

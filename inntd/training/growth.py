@@ -23,10 +23,8 @@ Array = npt.NDArray[np.float64]
 Score = Callable[[Array], float]
 
 ASKS, IDLE = 0.1, 0.01  # size of a function's part, over the errors: its axis wants more functions, or needs fewer
-MORE = 2  # functions that an axis gets at a time
-GAIN = 0.98  # a score below this share of the best one counts as better
+GAIN = 0.99  # a score below this share of the best one counts as better
 EXACT = 1e-9  # a score that needs no better one
-FIRST = 4  # functions of an axis at the start
 
 
 @dataclass(frozen=True)
@@ -37,16 +35,22 @@ class Settings:
     ----------
     additive : bool
         Whether every axis also has a function of its own in the linear part.
-    most_modes, patience, steps, starts : int
-        Largest number of modes, rounds without a gain, Gauss-Newton steps per round, first guesses of a mode.
+    most_modes, patience, steps, starts, candidates : int
+        Largest number of modes, rounds without a gain, Gauss-Newton steps per round, first guesses of a mode, and how
+        many of these are followed by such steps.
+    first, more : int
+        Functions of an axis at the start, and that it gets at a time.
     seed : int
     """
 
     additive: bool = True
     most_modes: int = 30
-    patience: int = 3
+    patience: int = 4
     steps: int = 15
-    starts: int = 4
+    starts: int = 6
+    candidates: int = 3
+    first: int = 3
+    more: int = 2
     seed: int = 0
 
 
@@ -76,7 +80,7 @@ class Growth:
         self.tell = tell or (lambda entry: None)
         self.random = np.random.default_rng(settings.seed)
         self.most = [rows.shape[1] for rows in samples.rows]
-        sizes = [min(FIRST, most) for most in self.most]
+        sizes = [min(settings.first, most) for most in self.most]
         terms = [size - 1 if settings.additive else 0 for size in sizes]
         self.fit = SeparatedFit.empty(terms, sizes, float(np.var(samples.y)) or 1.0)
         self.run_steps(self.fit, 8)
@@ -136,16 +140,24 @@ class Growth:
             self.run_steps(wider, self.settings.steps, deadline)
             found.append(("functions", wider))
         if self.fit.modes < self.settings.most_modes and self._room(self.fit):
-            more = self._with_mode()
-            self.run_steps(more, self.settings.steps, deadline)
-            found.append(("mode", more))
+            found.append(("mode", self._best_mode(deadline)))
         return found
 
     def _room(self, fit: SeparatedFit) -> bool:
         """Whether one mode more leaves fewer coefficients than twice the samples: the penalty rules the others."""
         return fit.parameters + sum(len(factor) for factor in fit.factors) < 2 * len(self.samples.y) + 50
 
-    def _with_mode(self) -> SeparatedFit:
+    def _best_mode(self, deadline: float) -> SeparatedFit:
+        """Return the function with one mode more: of several first guesses the best one after a few steps."""
+        tried, few = self._with_mode(), self.settings.steps // 3
+        if len(tried) > 1:
+            for fit in tried:
+                self.run_steps(fit, few, deadline)
+        best = min(tried, key=self.score_fit) if len(tried) > 1 else tried[0]
+        self.run_steps(best, self.settings.steps, deadline)
+        return best
+
+    def _with_mode(self) -> list[SeparatedFit]:
         fit = self.fit.copy()
         fit.penalty.relax()
         sizes = [max(len(factor), min(2, most)) for factor, most in zip(fit.factors, self.most, strict=True)]
@@ -155,10 +167,13 @@ class Growth:
         guesses = list(islice(interactions(self.samples, residual, sizes), self.settings.starts - 1))
         guesses.append(random_start(sizes, self.random))
         tried = [alternate(self.samples, residual, guess, fit.penalty) for guess in guesses]
-        mode, _ = min(tried, key=lambda entry: entry[1])
-        fit.factors = [np.column_stack([old, new]) for old, new in zip(fit.factors, mode, strict=True)]
+        tried.sort(key=lambda entry: entry[1])
         fit.damping = 1e-2
-        return fit
+        found = []
+        for mode, _ in tried[: self.settings.candidates]:
+            found.append(fit.copy())
+            found[-1].factors = [np.column_stack([old, new]) for old, new in zip(fit.factors, mode, strict=True)]
+        return found
 
     def _error(self, fit: SeparatedFit) -> float:
         """Return the root mean square of leave-one-out errors, whatever the score is."""
@@ -170,9 +185,9 @@ class Growth:
         terms, sizes = list(self.fit.terms), [len(factor) for factor in self.fit.factors]
         for d, most in enumerate(self.most):
             if sizes_of_terms[d][-2:].max(initial=0.0) > level:
-                terms[d] = min(terms[d] + MORE, most - 1)
+                terms[d] = min(terms[d] + self.settings.more, most - 1)
             if sizes_of_factors[d][1:][-2:].max(initial=0.0) > level:
-                sizes[d] = min(sizes[d] + MORE, most)
+                sizes[d] = min(sizes[d] + self.settings.more, most)
         if terms == self.fit.terms and sizes == [len(factor) for factor in self.fit.factors]:
             return None
         fit = self.fit.copy()

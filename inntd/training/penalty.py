@@ -24,6 +24,7 @@ Array = npt.NDArray[np.float64]
 
 WEAKEST, STRONGEST = 1e-6, 1e6
 FREE = 1e-6  # strength on the constant of the linear part
+USUAL = 10.0
 DOUBT = 0.1  # observations that the last strength counts for: it keeps strengths of few coefficients from jumping
 
 
@@ -112,6 +113,6 @@ def products_of_others(values: Array) -> Array:
 
 
 def _next(tau: Array, known: Array, squares: Array) -> Array:
-    usual = np.clip(tau, 1e-3, 10.0)
+    usual = np.clip(tau, 1e-3, USUAL)
     found: Array = np.clip((known + DOUBT) / (squares + DOUBT / usual), WEAKEST, STRONGEST)
     return found
