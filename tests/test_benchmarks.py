@@ -87,6 +87,15 @@ def test_the_peers_solve_the_same_case(script: str, package: str) -> None:
     assert math.isclose(line["ratio"], line["peer_seconds"] / line["seconds"], rel_tol=0.02)
 
 
+def test_public_functions_are_fitted() -> None:
+    lines = run(BENCHMARKS / "peers" / "training" / "public_functions.py", "--quick", "--models", "inntd")
+    assert [line["case"] for line in lines] == ["otl_circuit-100", "ishigami-100"]
+    for line in lines:
+        assert line.keys() >= {"function", "samples", "noise", "seed", "model", "fit_seconds", "predict_seconds"}
+        assert line["error"] < 0.05
+        assert line["rejected"] is None
+
+
 def test_stating_a_problem_is_timed() -> None:
     lines = run(BENCHMARKS / "setup_seconds.py", "--quick")
     assert [line["case"] for line in lines] == ["setup-s1-2", "setup-s1-5", "setup-s2-2", "setup-s2-5"]

@@ -12,11 +12,12 @@ import torch
 import inntd as it
 from inntd import axes
 from inntd.models import ExponentialModel, Field
-from inntd.training.automatic import Domain, fit_automatic, least_mean
+from inntd.training.automatic import Domain, fit_automatic
 from inntd.training.coordinates import curvature_coordinates, polynomial_coordinates
 from inntd.training.growth import Growth, Settings, resize
 from inntd.training.levenberg_marquardt import fit_levenberg_marquardt
 from inntd.training.penalty import Penalty
+from inntd.training.race import least_mean
 from inntd.training.separated_fit import Samples, SeparatedFit
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -208,9 +209,21 @@ def test_noise_is_found_and_not_fitted() -> None:
     x = random.random((400, 4))
     y = function(*x.T)
     noise = 0.1 * float(y.std())
-    found = fit_automatic(x, y + noise * random.standard_normal(400), max_seconds=10)
+    found = fit_automatic(x, y + noise * random.standard_normal(400), max_seconds=5)
     assert relative_error(found.model, function, 4) < 0.05
     assert found.choices["noise"] == pytest.approx(noise, rel=0.2)
+
+
+def test_of_many_samples_some_decide_and_all_train() -> None:
+    def function(*x: Array) -> Array:
+        return np.asarray(np.cos(2 * x[0]) * x[1])
+
+    random = np.random.default_rng(0)
+    x = random.random((5000, 2))
+    y = function(*x.T)
+    found = fit_automatic(x, y + 0.1 * y.std() * random.standard_normal(5000), max_seconds=8)
+    assert relative_error(found.model, function, 2) < 0.01
+    assert found.choices["noise"] == pytest.approx(0.1 * y.std(), rel=0.05)
 
 
 def test_weights_of_zero_leave_samples_out() -> None:

@@ -121,6 +121,13 @@ class Growth:
         if score <= 1.02 * self.score:
             self.best, self.score = fit, score
 
+    def widen(self, samples: Samples, score: Score, deadline: float = np.inf) -> None:
+        """Go on with other samples of the same function from the best function so far."""
+        self.samples, self.score_of, fit = samples, score, self.best.copy()
+        self.run_steps(fit, 2 * self.settings.steps, deadline)
+        self.fit, self.best, self.score, self.idle = fit, fit.copy(), self.score_fit(fit), 0
+        self.run(1000, deadline)
+
     def score_fit(self, fit: SeparatedFit) -> float:
         """Return the score of a function's leave-one-out errors."""
         return self.score_of(fit.leave_one_out(self.samples))
