@@ -129,14 +129,14 @@ def test_leave_one_out_is_that_of_refits_where_the_fit_is_linear() -> None:
 
 def test_the_strengths_find_the_noise_and_the_size_of_coefficients() -> None:
     random = np.random.default_rng(2)
-    count, functions, noise, size = 4000, 200, 0.3, 0.5
+    count, functions, noise, size = 2000, 60, 0.3, 0.5
     design = np.column_stack([np.ones(count), random.standard_normal((count, functions))])
     fit = SeparatedFit.empty([functions], [1], 1.0)
     samples = Samples([design], design[:, 1:] @ (size * random.standard_normal(functions)), None)
     samples = Samples([design], samples.y + noise * random.standard_normal(count), None)
     for _ in range(20):
         fit.step(samples)
-    assert np.sqrt(fit.penalty.variance) == pytest.approx(noise, rel=0.05)
+    assert np.sqrt(fit.penalty.variance) == pytest.approx(noise, rel=0.06)  # four standard errors
     assert isinstance(fit.penalty, Penalty)
     assert 1 / np.sqrt(np.median(fit.penalty.linear[1:])) == pytest.approx(size, rel=0.5)
 
