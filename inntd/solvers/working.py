@@ -16,6 +16,9 @@ from inntd.solvers.subspaces import Subspace, find_subspaces
 Vector = npt.NDArray[np.float64]
 Modes = tuple[list[Vector], Vector]
 
+# Refinement by the mean pencil pays where an axis' block LU is dear; with few matrices and strong parameters it was seen
+# to end sweeps far from the block's solution.
+MANY_MATRICES = 16
 # So many modes tell how many coordinates an axis needs.
 FIRST_LOOK = 3
 # The modes are looked at again when there are so many times as many.
@@ -42,7 +45,7 @@ class WorkingSystem:
 
     def __init__(self, system: DiscreteSystem, proximal: float) -> None:
         self.coordinates = [
-            c if c.diagonal else replace(c, mean=mean_pencil(system, d, c.matrices))
+            c if c.diagonal or len(c.matrices) < MANY_MATRICES else replace(c, mean=mean_pencil(system, d, c.matrices))
             for d, c in enumerate(choose_coordinates(system))
         ]
         self.scale = float(system.load_logs.max()) if len(system.load_logs) else 0.0
