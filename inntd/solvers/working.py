@@ -16,8 +16,8 @@ from inntd.solvers.subspaces import Subspace, find_subspaces
 Vector = npt.NDArray[np.float64]
 Modes = tuple[list[Vector], Vector]
 
-# Refinement by the mean pencil pays where an axis' block LU is dear; with few matrices and strong parameters it was seen
-# to end sweeps far from the block's solution.
+# Refinement by the mean pencil pays where an axis' block LU is dear; with few matrices and strong parameters it was
+# seen to end sweeps far from the block's solution.
 MANY_MATRICES = 16
 # So many modes tell how many coordinates an axis needs.
 FIRST_LOOK = 3
