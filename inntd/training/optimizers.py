@@ -48,7 +48,7 @@ def choose(rows: Rows, columns: Sequence[Column], options: Options) -> tuple[str
     reason = _against_automatic(rows, columns, options)
     if reason:
         return "als", f"{reason}: exact updates of all modes, one axis after the other"
-    return "automatic", f"{count}, few enough to compare forms, meshes and modes by their leave-one-out errors"
+    return "automatic", f"{count}, few enough to compare forms, meshes and modes by the error at rows left out"
 
 
 def _against_automatic(rows: Rows, columns: Sequence[Column], options: Options) -> str:
