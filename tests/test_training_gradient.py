@@ -164,7 +164,7 @@ def test_files_in_pieces_and_factories(tmp_path: Path, monkeypatch: pytest.Monke
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", y)
     mapped = [np.load(tmp_path / name, mmap_mode="r") for name in ("x.npy", "y.npy")]
-    monkeypatch.setattr("inntd.training.sources.CHUNK_BYTES", 3 * 8 * 700)
+    monkeypatch.setattr("inntd.training.batches.CHUNK_BYTES", 3 * 8 * 700)
     found = fit_adam(axes(), *mapped, rank=4, epochs=80, batch=256, validation_fraction=0.1)
     assert error(found.model) < 2e-2
     assert "validation_loss" in found.history[-1]

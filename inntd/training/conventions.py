@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse
 from sklearn.utils.validation import check_array
 
+from inntd.training.batches import Batches
 from inntd.training.tables import NamedColumns
 
 try:
@@ -47,6 +48,15 @@ def note_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
     else:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     return X
+
+
+def note_block(estimator: Any, batches: Batches) -> None:
+    """Remember the number and the names of the columns of data in blocks."""
+    if hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+    if batches.names is not None:
+        estimator.feature_names_in_ = np.array(batches.names, dtype=object)
+    estimator.n_features_in_ = batches.width
 
 
 def _note_names(estimator: Any, X: NamedColumns, reset: bool) -> npt.NDArray[Any]:

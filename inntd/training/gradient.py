@@ -79,10 +79,11 @@ def fit_adam(
     ----------
     axes : sequence of D Axis
         Their ranges hold all samples.
-    x : array (K, D), memory-mapped array, or callable
-        Coordinates. Of a memory-mapped file 64 MB are in memory at a time. A callable returns an iterable of
-        ``(x, y)`` or ``(x, y, weights)`` for each epoch.
-    y : array (K,) or (K, C), or None for a callable
+    x : array (K, D), memory-mapped array, callable, or FileBatches
+        Coordinates. Of a memory-mapped file 64 MB are in memory at a time, and of a Parquet file, which comes as
+        `inntd.training.batches.FileBatches`. A callable returns an iterable of ``(x, y)`` or ``(x, y, weights)``, the
+        same rows for each epoch.
+    y : array (K,) or (K, C), or None for a callable and for `FileBatches`
         Values. C outputs become one more, discrete axis ``"output"`` of the model.
     rank : int
         Number of modes M; the mean of `y` is one more.
@@ -151,7 +152,7 @@ def fit_adam(
     if not 0 <= validation_fraction < 1:
         raise ValueError(f"validation_fraction must be at least 0 and below 1, got {validation_fraction}")
     source = make_source(axes, x, y, weights, validation_fraction, np.random.default_rng([seed, 1]))
-    native = _native(source, axes, rank, y, dtype, seed)
+    native = _native(source, axes, rank, dtype, seed)
     if start is not None:
         native.put([factor.detach() for factor in start.factors])
     settings = {"rank": rank, "epochs": epochs, "batch": batch, "rate": rate, "schedule": schedule, "seed": seed,
@@ -164,13 +165,13 @@ def fit_adam(
                    checkpoint_seconds)  # fmt: skip
 
 
-def _native(source: Source, axes: Sequence[Axis], rank: int, y: Any, dtype: str, seed: int) -> NativeModel:
+def _native(source: Source, axes: Sequence[Axis], rank: int, dtype: str, seed: int) -> NativeModel:
     """Return the core's model at its random start, with the standardisation that the first chunk asks for."""
     first = next(iter(source.chunks(np.random.default_rng([seed, 2]))))
     centre = np.average(first.y, axis=0, weights=first.weights)
     scale = float(np.sqrt(np.average(((first.y - centre) ** 2).mean(1), weights=first.weights))) or 1.0
-    several = first.y.shape[1] > 1 or (y is not None and np.ndim(y) > 1)
-    native = NativeModel(axes, rank, first.y.shape[1] if several else None, dtype_of(dtype), centre, scale)
+    outputs = None if source.one_target else first.y.shape[1]
+    native = NativeModel(axes, rank, outputs, dtype_of(dtype), centre, scale)
     native.start(seed)
     return native
 
@@ -283,10 +284,7 @@ class _Loop:
     def _rate(self, step: int) -> float:
         if self.settings["schedule"] == "constant":
             return self.run.rate
-        if self.source.size is None:  # only whole epochs are known
-            share = self.run.epoch / self.settings["epochs"]
-        else:
-            share = min(1.0, step * self.settings["batch"] / (self.source.size * self.settings["epochs"]))
+        share = min(1.0, step * self.settings["batch"] / (self.source.size * self.settings["epochs"]))
         return self.run.rate * 0.5 * (1.0 + math.cos(math.pi * share))
 
     # ---- between epochs ------------------------------------------------------------------------------------------

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from inntd.models.atomic import write_atomically
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npy")
 BLOCK = 4 << 20  # bytes of text that the CSV reader takes at once
@@ -65,18 +62,21 @@ class Table:
         ValueError
             When the table lacks a column.
         """
-        missing = [name for name in names if name not in self.columns]
-        if missing:
-            raise ValueError(
-                f"{self.path} lacks the column{'s' if len(missing) > 1 else ''} {_listed(missing)}; "
-                f"it has {_listed(self.names)}"
-            )
+        missing_columns(self.path, names, self.names)
         columns = [self.columns[name] for name in names]
         kind = object if any(column.dtype == object for column in columns) else np.float64
         matrix = np.empty((len(self), len(columns)), dtype=kind)
         for d, column in enumerate(columns):
             matrix[:, d] = column
         return NamedColumns(matrix, list(names))
+
+
+def missing_columns(path: Path, wanted: Sequence[str], there: Sequence[str]) -> None:
+    """Raise for the columns that a file lacks."""
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        plural = "s" if len(missing) > 1 else ""
+        raise ValueError(f"{path} lacks the column{plural} {_listed(missing)}; it has {_listed(there)}")
 
 
 def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Table:
@@ -116,56 +116,24 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Tab
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist" if not path.exists() else f"{path} is no file")
     if suffix == ".npy":
-        return Table(path, _read_npy(path))
+        from inntd.training.npy import map_matrix
+
+        matrix = map_matrix(path)
+        return Table(path, {f"x{d}": matrix[:, d] for d in range(matrix.shape[1])})
     table = _read_parquet(path) if suffix == ".parquet" else _read_csv(path, text)
     if table.num_rows == 0:
         raise ValueError(f"{path} has no rows")
-    columns = {name: _column(path, name, table.column(name), suffix, name in text) for name in table.column_names}
+    columns = {
+        name: column_values(path, name, table.column(name), suffix, text=name in text) for name in table.column_names
+    }
     return Table(path, columns)
-
-
-def write_table(
-    path: str | os.PathLike[str] | None, columns: Mapping[str, npt.NDArray[Any]], *, overwrite: bool = False
-) -> str | None:
-    """Write columns to a file, whole or not at all; return them as CSV where `path` is None.
-
-    Parameters
-    ----------
-    path : path or None
-        ``.csv``, ``.tsv``, ``.txt``, ``.parquet`` or ``.npy``.
-    columns : mapping of str to array (K,)
-    overwrite : bool, default False
-        Replace an existing file.
-
-    Examples
-    --------
-    >>> print(write_table(None, {"u": np.array([0.5, 2.0])}))
-    "u"
-    0.5
-    2
-    """
-    suffix = ".csv" if path is None else Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"{path} must end in one of {', '.join(SUFFIXES)}, got {suffix!r}")
-    content = io.BytesIO()
-    if suffix == ".npy":
-        np.save(content, np.column_stack(list(columns.values())), allow_pickle=False)
-    elif suffix == ".parquet":
-        _pyarrow("pyarrow.parquet").write_table(_pyarrow("pyarrow").table(dict(columns)), content)
-    else:
-        arrow = _pyarrow("pyarrow.csv")
-        options = arrow.WriteOptions(delimiter="\t" if suffix == ".tsv" else ",")
-        arrow.write_csv(_pyarrow("pyarrow").table(dict(columns)), content, options)
-    if path is None:
-        return content.getvalue().decode().rstrip("\n")
-    write_atomically(Path(path), content.getvalue(), overwrite=overwrite)
-    return None
 
 
 # ---- readers -----------------------------------------------------------------------------------------------------
 
 
-def _pyarrow(module: str) -> Any:
+def need_pyarrow(module: str) -> Any:
+    """Return a module of pyarrow, or say how to install it."""
     import importlib
 
     try:
@@ -176,18 +144,8 @@ def _pyarrow(module: str) -> Any:
         ) from None
 
 
-def _read_npy(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{path} is no readable .npy file: {error}") from None
-    if array.ndim != 2 or array.dtype.kind not in "fiu" or 0 in array.shape:
-        raise ValueError(f"{path} must hold a matrix of real numbers, got shape {array.shape} of {array.dtype}")
-    return {f"x{d}": array[:, d] for d in range(array.shape[1])}
-
-
 def _read_parquet(path: Path) -> Any:
-    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    arrow, parquet = need_pyarrow("pyarrow"), need_pyarrow("pyarrow.parquet")
     try:
         return parquet.read_table(path)
     except arrow.ArrowInvalid as error:
@@ -195,7 +153,7 @@ def _read_parquet(path: Path) -> Any:
 
 
 def _read_csv(path: Path, text: Sequence[str]) -> Any:
-    arrow, reader = _pyarrow("pyarrow"), _pyarrow("pyarrow.csv")
+    arrow, reader = need_pyarrow("pyarrow"), need_pyarrow("pyarrow.csv")
     header, delimiter = _header(path)
     try:
         return reader.read_csv(
@@ -249,9 +207,9 @@ def _rows(path: Path, delimiter: str) -> Any:
             before = reader.line_num
 
 
-def _column(path: Path, name: str, column: Any, suffix: str, text: bool) -> npt.NDArray[Any]:
+def column_values(path: Path, name: str, column: Any, suffix: str, *, text: bool) -> npt.NDArray[Any]:
     """Return a column of pyarrow as numbers with NaN where they are missing, or as text."""
-    arrow = _pyarrow("pyarrow")
+    arrow = need_pyarrow("pyarrow")
     kind = column.type
     if arrow.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type

@@ -52,7 +52,7 @@ def present_targets(y: Array, *, nan: str) -> npt.NDArray[np.bool_]:
 def class_labels(X: Any, y: Any) -> npt.NDArray[Any]:
     """Return labels (K,)."""
     _refuse_none(y)
-    given = y.values[:, 0] if isinstance(y, NamedColumns) else y
+    given = y.values.reshape(len(y), -1)[:, 0] if isinstance(y, NamedColumns) else y
     labels: npt.NDArray[Any] = column_or_1d(given, warn=True)
     check_consistent_length(X, labels)
     missing = [i for i, label in enumerate(labels) if label is None or label != label]
