@@ -215,6 +215,7 @@ def _summarise(options: argparse.Namespace, estimator: Any, parts: Pairs) -> dic
         "message": report.pop("message"),
         "errors": {**errors, "validation": report.pop("validation_error"), "validation_by": report.pop("validation")},
         "seconds": report.pop("seconds"),
+        "losses": [plain(entry["loss"]) for entry in estimator.history_ if "loss" in entry],
         "report": report,
     }
 

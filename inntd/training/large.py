@@ -14,6 +14,7 @@ from inntd.models import CPModel, Field
 from inntd.training.axes import fit_axes
 from inntd.training.batches import Batches, Block, as_rows, choose_rows, read_rows
 from inntd.training.columns import Column
+from inntd.training.distributed import any_of
 from inntd.training.extrapolation import evaluate
 from inntd.training.gradient import fit_adam
 from inntd.training.options import Options
@@ -162,7 +163,7 @@ def train_large(batches: Checked, scan: Scan, names: Sequence[str], options: Opt
         result = train(rows, scan.columns, names, options)
         learnt = _error(result.model, rows)
         other = learnt if held is None or not len(held) else _error(result.model, held)
-        late = time.perf_counter() - begin > options.max_seconds
+        late = any_of(time.perf_counter() - begin > options.max_seconds)
         if other <= SAME * learnt or result.status != "converged" or late or len(rest) <= most:
             break
     told: dict[str, Any] = {"sampled_rows": len(rows)}
