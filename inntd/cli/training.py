@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -59,11 +60,15 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _int_or_auto(text: str) -> int | str:
-    return text if text == "auto" else int(text)
+    with contextlib.suppress(ValueError):
+        return text if text == "auto" else int(text)
+    raise argparse.ArgumentTypeError(f"must be auto or a whole number, got {text!r}")
 
 
 def _float_or_auto(text: str) -> float | str:
-    return text if text == "auto" else float(text)
+    with contextlib.suppress(ValueError):
+        return text if text == "auto" else float(text)
+    raise argparse.ArgumentTypeError(f"must be auto or a number, got {text!r}")
 
 
 def describe(estimator: dict[str, Any]) -> str:
@@ -97,6 +102,13 @@ def _fit_here(options: argparse.Namespace, first: bool) -> int:
     _refuse_existing([output, picture], force=options.force)
     if not 0 <= options.test < 1:
         raise ValueError(f"--test must be a part in [0, 1), got {options.test}")
+    if options.seed < 0:
+        raise ValueError(f"--seed must be zero or a positive whole number, got {options.seed}")
+    for option in ("target", "column", "categorical"):
+        given = getattr(options, option) or []
+        repeated = [name for name in given if given.count(name) > 1]
+        if repeated:
+            raise ValueError(f"--{option} must name different columns, got {repeated[0]!r} more than once")
     estimator = _estimator(options, first)
     pairs = (_fit_blocks if _in_blocks(options) else _fit_table)(options, estimator)
     if not first:
@@ -126,7 +138,10 @@ def _fit_table(options: argparse.Namespace, estimator: Any) -> Pairs:
     from inntd.training.tables import read_table
 
     data = read_table(options.data, text=[*options.categorical, *(options.target if options.classify else ())])
-    x, y = data.select(_inputs(data, options)), _targets(data, options)
+    inputs = _inputs(data, options)
+    x, y = data.select(inputs), _targets(data, options)
+    data.refuse_text([name for name in inputs if name not in options.categorical])
+    data.refuse_missing([*inputs, *options.target], nan=options.nan)
     used, test = hold_out(len(data), options.test, options.seed) if len(data) > 1 else (np.arange(1), np.arange(0))
     estimator.fit(x.take(used), y.take(used))
     parts = {"training": used, **({"test": test} if len(test) else {})}
@@ -298,7 +313,7 @@ def _predicted(model: Path, path: Path) -> Iterator[dict[str, Values]]:
             yield {"u": field(data.numbers()).numpy()}
         return
     estimator = kind.load(model)
-    for data in read_pieces(path, estimator.column_names(), estimator.text_columns()):
+    for data in read_pieces(path, estimator.column_names(), estimator.text_columns(), nan=estimator.nan):
         yield _columns(estimator, data)
 
 

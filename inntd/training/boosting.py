@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy.typing as npt
 from inntd import _checks
 from inntd.axes import Axis
 from inntd.models import CPModel
+from inntd.training import arguments
 from inntd.training.als import fit_als
+from inntd.training.mesh import FineMeshWarning
 from inntd.training.outcome import FitResult, FitStatus
 from inntd.training.samples import check_samples
 
@@ -66,21 +69,28 @@ def fit_boosting(
     """
     began = time.perf_counter()
     most = _checks.positive_int("rank", rank)
-    tolerance = _checks.finite_float("tolerance", tolerance)
+    tolerance, seed = arguments.non_negative("tolerance", tolerance), _checks.positive_int("seed", seed, minimum=0)
+    callback = arguments.function("callback", callback)
+    if not callable(learner):
+        raise TypeError(f"learner must be a function such as fit_als, got {learner!r}")
     columns, values, shares = check_samples(axes, x, y, weights)
     points, several = np.stack(columns, 1), np.ndim(y) > 1
     left = values if several else values[:, 0]
     model: CPModel | None = None
     history: list[dict[str, Any]] = []
-    status, message = _status("max_epochs", f"used all {most} modes: more may lower the loss")
+    status: FitStatus = "max_epochs"
+    message = f"used all {most} modes: more may lower the loss"
     try:
         for mode in range(most):
-            found = learner(axes, points, left, rank=1, weights=weights, seed=seed + mode, **options).model
+            with warnings.catch_warnings():
+                if mode:  # what is wrong with the mesh was said once
+                    warnings.simplefilter("ignore", FineMeshWarning)
+                found = learner(axes, points, left, rank=1, weights=weights, seed=seed + mode, **options).model
             assert isinstance(found, CPModel)
             rest = left - _predict(found, points, left.shape)
             loss, before = (float(np.average(_squares(r), weights=shares)) for r in (rest, left))
             if not loss**0.5 < (1 - tolerance) * before**0.5 and model is not None:
-                status, message = _status("converged", f"mode {mode + 1} lowered the loss by less than asked")
+                status, message = "converged", f"mode {mode + 1} lowered the loss by less than asked"
                 break
             model, left = (found if model is None else model + found), rest
             history.append({"step": mode + 1, "loss": loss, "seconds": time.perf_counter() - began})
@@ -89,13 +99,9 @@ def fit_boosting(
     except KeyboardInterrupt:
         if model is None:
             raise
-        status, message = _status("interrupted", "interrupted: the modes so far were kept")
+        status, message = "interrupted", "interrupted: the modes so far were kept"
     assert model is not None
     return FitResult(model, status, message, history, time.perf_counter() - began, {"rank": model.rank})
-
-
-def _status(status: FitStatus, message: str) -> tuple[FitStatus, str]:
-    return status, message
 
 
 def _squares(residual: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

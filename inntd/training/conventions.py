@@ -25,6 +25,8 @@ _FINITE = (
 
 def as_numbers(X: Any) -> npt.NDArray[np.float64]:
     """Return X as a new float64 matrix, NaN and infinity included; refuse sparse, complex, empty and other shapes."""
+    if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+        raise ValueError("Complex data not supported: X must hold real numbers")
     numbers: npt.NDArray[np.float64] = check_array(X, dtype=np.float64, copy=True, order="C", **{_FINITE: False})
     return numbers
 

@@ -17,7 +17,7 @@ import torch
 from inntd import _checks, _kernels
 from inntd.axes import Axis
 from inntd.models import CPModel
-from inntd.training import checkpoint
+from inntd.training import arguments, checkpoint
 from inntd.training.distributed import any_of, processes, shared_step
 from inntd.training.native import NativeModel, dtype_of
 from inntd.training.outcome import FitResult, FitStatus
@@ -149,20 +149,24 @@ def fit_adam(
     rank, seed = _checks.positive_int("rank", rank), _checks.positive_int("seed", seed, minimum=0)
     rate = _checks.finite_float("rate", rate, positive=True)
     _checks.one_of("schedule", schedule, ("cosine", "constant"))
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(f"validation_fraction must be at least 0 and below 1, got {validation_fraction}")
+    weight_decay = arguments.non_negative("weight_decay", weight_decay)
+    validation_fraction = arguments.fraction("validation_fraction", validation_fraction)
+    checkpoint_seconds = arguments.non_negative("checkpoint_seconds", checkpoint_seconds)
+    patience = None if patience is None else _checks.positive_int("patience", patience)
+    max_seconds, callback = arguments.seconds(max_seconds), arguments.function("callback", callback)
+    path = arguments.checkpoint(checkpoint_path, resume=resume)
     source = make_source(axes, x, y, weights, validation_fraction, np.random.default_rng([seed, 1]))
     native = _native(source, axes, rank, dtype, seed)
-    if start is not None:
-        native.put([factor.detach() for factor in start.factors])
+    first = arguments.start(start, axes, rank, native.outputs)
+    if first is not None:
+        native.put([factor.detach() for factor in first.factors])
     settings = {"rank": rank, "epochs": epochs, "batch": batch, "rate": rate, "schedule": schedule, "seed": seed,
                 "weight_decay": weight_decay, "validation_fraction": validation_fraction, "dtype": dtype,
                 "axes": [repr(axis) for axis in axes]}  # fmt: skip
     loop = _Loop(native, source, settings, callback, began)
-    if resume and checkpoint_path is not None and Path(checkpoint_path).exists():
-        loop.run = _Run(**checkpoint.read(Path(checkpoint_path), native, settings))
-    return loop.go(patience, max_seconds, None if checkpoint_path is None else Path(checkpoint_path),
-                   checkpoint_seconds)  # fmt: skip
+    if resume and path is not None and path.exists():
+        loop.run = _Run(**checkpoint.read(path, native, settings))
+    return loop.go(patience, max_seconds, path, checkpoint_seconds)
 
 
 def _native(source: Source, axes: Sequence[Axis], rank: int, dtype: str, seed: int) -> NativeModel:

@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from inntd import _checks, _kernels
 from inntd.axes import Axis
 from inntd.models import CPModel
+from inntd.training import arguments
 from inntd.training.native import NativeModel
 from inntd.training.outcome import FitResult, FitStatus
 from inntd.training.sources import InMemory
@@ -66,14 +67,16 @@ def fit_lbfgs(
     began = time.perf_counter()
     rank, iterations = _checks.positive_int("rank", rank), _checks.positive_int("iterations", iterations)
     tolerance = _checks.finite_float("tolerance", tolerance, positive=True)
+    seed, callback = _checks.positive_int("seed", seed, minimum=0), arguments.function("callback", callback)
     chunk = InMemory(axes, x, y, weights, 0.0, np.random.default_rng(seed)).chunk
     centre = np.average(chunk.y, axis=0, weights=chunk.weights)
     scale = float(np.sqrt(np.average(((chunk.y - centre) ** 2).mean(1), weights=chunk.weights))) or 1.0
     outputs = None if np.ndim(y) == 1 else chunk.y.shape[1]
     native = NativeModel(axes, rank, outputs, torch.float64, centre, scale)
-    native.start(_checks.positive_int("seed", seed, minimum=0))
-    if start is not None:
-        native.put([factor.detach() for factor in start.factors])
+    native.start(seed)
+    first = arguments.start(start, axes, rank, outputs)
+    if first is not None:
+        native.put([factor.detach() for factor in first.factors])
     native.core.set_data(
         chunk.x, native.standardised(chunk.y), chunk.weights, np.arange(len(chunk.x), dtype=np.int64), BLOCK
     )

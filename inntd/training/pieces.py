@@ -21,10 +21,13 @@ from inntd.training.tables import SUFFIXES, NamedColumns, need_pyarrow, read_tab
 Columns: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 
-def read_pieces(path: Path, names: Sequence[str], text: Sequence[str]) -> Iterator[NamedColumns]:
+def read_pieces(path: Path, names: Sequence[str], text: Sequence[str], *, nan: str = "drop") -> Iterator[NamedColumns]:
     """Yield the rows of a table, all at once unless the file is large, is no CSV, and the columns are numbers."""
     if text or not file_is_large(path):
-        yield read_table(path, text=text).select(names)
+        table = read_table(path, text=text)
+        columns = table.select(names)
+        table.refuse_missing(names, nan=nan)
+        yield columns
         return
     file = NpyColumns(path) if path.suffix.lower() == ".npy" else ParquetColumns(path)
     file.check(names)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from inntd.axes import Axis
 from inntd.training.batches import ArrayBatches, Batches, Block, FactoryBatches, Without, choose_rows, read_rows
+from inntd.training.mesh import warn_of_fine_meshes
 from inntd.training.samples import check_samples
 
 Array = npt.NDArray[np.float64]
@@ -64,6 +65,7 @@ class InMemory:
         fraction: float, random: np.random.Generator,
     ) -> None:  # fmt: skip
         columns, values, shares = check_samples(axes, x, y, weights)
+        warn_of_fine_meshes(axes, columns)
         points = np.stack(columns, 1)
         held = random.permutation(len(points))[: int(len(points) * fraction)]
         self.one_target = np.ndim(y) == 1

@@ -70,6 +70,44 @@ class Table:
             matrix[:, d] = column
         return NamedColumns(matrix, list(names))
 
+    def refuse_text(self, names: Sequence[str]) -> None:
+        """Raise for the first column that holds text."""
+        for name in names:
+            values = self.columns[name]
+            if values.dtype == object:
+                row = next((row for row, value in enumerate(values) if isinstance(value, str)), 0)
+                raise ValueError(
+                    f"{self.path}, {self.place(row)}: column {name!r} holds text ({values[row]!r}), it must hold "
+                    f"numbers: declare it with categorical=[{name!r}] (--categorical {name!r}), or leave it out by "
+                    "naming the other inputs (--column)"
+                )
+
+    def place(self, row: int) -> str:
+        """Return where a row stands in the file."""
+        in_lines = self.path.suffix.lower() not in (".parquet", ".npy")
+        return f"line {_line_of_row(self.path, row)}" if in_lines else f"row {row}"
+
+    def refuse_missing(self, names: Sequence[str], *, nan: str) -> None:
+        """Raise for the first column with missing values (unless ``nan="drop"``) or infinite ones, with its line."""
+        for name in names:
+            column = self.columns[name]
+            if column.dtype == object:
+                odd = np.array([value is None for value in column]) & (nan != "drop")
+            else:
+                odd = np.isinf(column) if nan == "drop" else ~np.isfinite(column)
+            if odd.all():
+                raise ValueError(f"{self.path}, column {name!r}: all {len(column)} values are missing; leave it out")
+            if odd.any():
+                row = int(np.flatnonzero(odd)[0])
+                value = column[row]
+                infinite = value is not None and bool(np.isinf(value))
+                what = "infinite" if infinite else "missing"
+                raise ValueError(
+                    f"{self.path}, {self.place(row)}, column {name!r}: the value is {what} "
+                    f"({int(odd.sum())} such of {len(column)} values); correct it or remove the row"
+                    + ("" if infinite else ", or leave such rows out with nan='drop' (--nan drop)")
+                )
+
 
 def missing_columns(path: Path, wanted: Sequence[str], there: Sequence[str]) -> None:
     """Raise for the columns that a file lacks."""
