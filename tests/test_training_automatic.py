@@ -20,7 +20,7 @@ from inntd.training.coordinates import curvature_coordinates, polynomial_coordin
 from inntd.training.growth import Growth, Settings, resize
 from inntd.training.penalty import Penalty
 from inntd.training.product_kernel import _Likelihood, fit_kernel
-from inntd.training.race import least_mean
+from inntd.training.contenders import least_mean
 from inntd.training.separated_fit import Samples, SeparatedFit
 from inntd.training.spans import Span
 

@@ -17,9 +17,10 @@ from inntd.models.cp import CPModel
 from inntd.models.exponential import ExponentialModel
 from inntd.models.field import Field
 from inntd.training.budget import Budget
+from inntd.training.contenders import Winner
 from inntd.training.mesh import axes_from_data
 from inntd.training.outcome import FitResult, FitStatus
-from inntd.training.race import Race, Winner
+from inntd.training.race import Race
 from inntd.training.samples import check_samples
 from inntd.training.spans import Span
 
@@ -104,7 +105,9 @@ def fit_automatic(
         if callback is not None:
             callback(history[-1])
 
-    rows = [span.rows(column) for span, column in zip(spans, columns, strict=True)]
+    def rows(which: npt.NDArray[np.int64]) -> list[Array]:
+        return [span.rows(column[which]) for span, column in zip(spans, columns, strict=True)]
+
     even = None if np.ptp(shares) == 0 else shares / shares.mean()
     race = Race(rows, [span.orders for span in spans], values, even, seed, budget, tell, logarithm)
     with threadpool_limits(1, user_api="blas"):  # small matrices: threads cost more than they save

@@ -1,7 +1,7 @@
 r"""Penalised least squares over all products of the axes' functions: a convex fit, with one mode per sample.
 
-With orthonormal functions :math:`\varphi_{d,j}` of each axis, :math:`\varphi_{d,0} = 1`, take all products over the axes
-and penalise the square of each coefficient by the inverse of the product of the axes' spectra
+With orthonormal functions :math:`\varphi_{d,j}` of each axis, :math:`\varphi_{d,0} = 1`, take all products over the
+axes and penalise the square of each coefficient by the inverse of the product of the axes' spectra
 :math:`\lambda_{d,j} = a_d r_d^{\,j-1}, \lambda_{d,0} = 1`. The minimiser is
 
 .. math:: f(x) = \sum_k \alpha_k \prod_d \Big(1 + \sum_{j \ge 1} \lambda_{d,j}\,
@@ -32,6 +32,7 @@ Array = npt.NDArray[np.float64]
 
 STAGES = (300, 100), (1000, 25)  # samples that the spectra are estimated on, and steps of the maximisation
 BLOCK = 64  # rows of the kernel matrix at a time: they stay in the cache
+FEWEST_MODES, SPARE = 200, 3.0  # of many samples: modes at least, and per coefficient that noise leaves
 PART = 1000  # samples at a time, where they are many
 ROUND_OFF = 4e-15  # times the number of samples, on the diagonal
 NEGLIGIBLE = 1e-18  # of an axis' largest spectral value
@@ -54,6 +55,8 @@ class ProductKernel:
         What the fit to all others misses at each sample.
     size, noise : float
         Estimated variances: of a coefficient whose spectral values are one, and of the noise at weight one.
+    determined : float
+        Number of coefficients that the samples determine, against the penalty: up to K without noise.
     """
 
     spectra: list[Array]
@@ -62,6 +65,7 @@ class ProductKernel:
     errors: Array
     size: float
     noise: float
+    determined: float
 
     @property
     def modes(self) -> int:
@@ -81,6 +85,12 @@ class ProductKernel:
         ]
         parts[0] = parts[0] * self.coefficients
         return parts
+
+    def reduced(self, random: np.random.Generator) -> ProductKernel:
+        """Return some of the modes, drawn at random, without coefficients: as many as a noisy function needs."""
+        most = min(self.modes, max(FEWEST_MODES, int(SPARE * self.determined)))
+        kept = np.sort(random.permutation(self.modes)[:most])
+        return replace(self, rows=[rows[kept] for rows in self.rows], coefficients=np.zeros(most))
 
     def widened(self, samples: Samples, budget: Budget) -> ProductKernel:
         """Return the fit to more samples by the modes of the same ones: penalised least squares for K coefficients.
@@ -172,6 +182,7 @@ class _Likelihood:
         self.count = len(self.y)
         self.shares = np.ones(self.count) if samples.weights is None else 1.0 / samples.weights
         self.coefficients, self.errors = np.zeros(self.count), np.full(self.count, np.inf)
+        self.determined = 0.0
 
     def __call__(self, parameters: Array) -> tuple[float, Array]:
         doubt, pull = _belief(parameters)
@@ -188,6 +199,7 @@ class _Likelihood:
         value = 0.5 * float(self.y @ self.coefficients) + float(np.log(factor.diagonal()).sum())
         inverse = lapack.dpotri(factor, lower=1, overwrite_c=1)[0].T  # above the diagonal
         self.errors = self.coefficients / inverse.diagonal()
+        self.determined = self.count - size * noise * float(self.shares @ inverse.diagonal())
         slack = inverse.diagonal() - self.coefficients**2
         slope = self._slopes(inverse, spectra, parameters)
         slope[-2] += 0.5 * float(slack @ diagonal)
@@ -210,7 +222,7 @@ class _Likelihood:
             np.column_stack([np.ones(self.count), rows[:, : len(spectrum) - 1]])
             for rows, spectrum in zip(self.rows, spectra, strict=True)
         ]
-        return ProductKernel(spectra, rows, size * self.coefficients, self.errors, size, size * noise)
+        return ProductKernel(spectra, rows, size * self.coefficients, self.errors, size, size * noise, self.determined)
 
     def _terms(self, spectra: Sequence[Array], begin: int) -> list[Array]:
         """Return each axis' kernel between a block of rows and the columns from there on."""

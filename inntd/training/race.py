@@ -2,7 +2,7 @@
 
 The first form is a convex fit (`product_kernel.py`), the others grow (`growth.py`): all for a few rounds, then those
 that may still win to their end. The winner has the smallest leave-one-out error, or is the weighted mean of several
-forms whose errors cancel. Of many samples some decide; all train the winner.
+forms whose errors cancel. Of many samples some decide; as many as time allows train the winner.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
 
-from inntd.training.budget import Budget
+from inntd.training.budget import RATE, Budget
+from inntd.training.contenders import Contender, Scale, Winner, least_mean
 from inntd.training.growth import EXACT, Growth, Settings
-from inntd.training.product_kernel import ProductKernel, fit_kernel
-from inntd.training.separated_fit import Samples, SeparatedFit
+from inntd.training.product_kernel import fit_kernel
+from inntd.training.separated_fit import Samples
 
 Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
 Tell = Callable[[dict[str, Any]], None]
 
 RACE_ROUNDS = 5
@@ -30,117 +31,10 @@ HOPELESS = 10.0  # times the best score, from which on a form has no chance
 FAST = 0.5  # of its score that a hopeless form must reach in a few rounds, to go on
 CONTENDER = 3.0  # times the best score, up to which a form has a part in the mean
 WORTH = 0.9  # of the best score that a mean of forms must reach, having more modes
-RACE_SAMPLES = 2000  # that choose the form; all of them train it
+RACE_SAMPLES = 2000  # that choose the form; more train it
+WIDER_STEPS = 30  # with more samples
 LOGARITHM_FROM = 1.5  # ratio of the largest to the smallest value
 SHARES = (0.4, 0.6, 0.9)  # of the work: after the products, after the first rounds, after the growth
-
-
-@dataclass(frozen=True)
-class Scale:
-    """What is fitted: y or its logarithm, of mean zero and variance one; and how errors of it are judged."""
-
-    y: Array
-    weights: Array | None
-    logarithm: bool
-
-    @cached_property
-    def _values(self) -> Array:
-        return np.log(self.y) if self.logarithm else self.y
-
-    @cached_property
-    def centre(self) -> float:
-        """The mean."""
-        return float(np.average(self._values, weights=self.weights))
-
-    @cached_property
-    def size(self) -> float:
-        """The standard deviation."""
-        return float(np.sqrt(np.average((self._values - self.centre) ** 2, weights=self.weights))) or 1.0
-
-    @property
-    def fitted(self) -> Array:
-        """The values (K,) that are fitted."""
-        return (self._values - self.centre) / self.size
-
-    def score(self, errors: Array) -> float:
-        """Return the root mean square error of y, relative to its deviation, from errors (K,) of what is fitted."""
-        wrong = self.y * -np.expm1(-np.clip(self.size * errors, -50, 50)) if self.logarithm else self.size * errors
-        mean = float(np.average(self.y, weights=self.weights))
-        spread = float(np.sqrt(np.average((self.y - mean) ** 2, weights=self.weights))) or 1.0
-        return float(np.sqrt(np.average(wrong**2, weights=self.weights))) / spread
-
-    def take(self, which: npt.NDArray[np.int64]) -> Scale:
-        """Return some of the samples, on the same scale."""
-        part = Scale(self.y[which], None if self.weights is None else self.weights[which], self.logarithm)
-        part.__dict__.update(centre=self.centre, size=self.size)
-        return part
-
-
-@dataclass
-class Contender:
-    """One form in the race: products of all functions, or a growth."""
-
-    label: str
-    scale: Scale
-    kernel: ProductKernel | None = None
-    growth: Growth | None = None
-
-    @property
-    def fit(self) -> ProductKernel | SeparatedFit:
-        """The best fit so far."""
-        if self.kernel is not None:
-            return self.kernel
-        assert self.growth is not None
-        return self.growth.best
-
-    @property
-    def errors(self) -> Array:
-        """Leave-one-out errors (K,) of what is fitted; linearised ones of growths are too small, which is mended."""
-        if self.kernel is not None:
-            return self.kernel.errors
-        assert self.growth is not None
-        return self._optimism * self.growth.best.leave_one_out(self.growth.samples)
-
-    @property
-    def score(self) -> float:
-        """The score of these errors."""
-        if self.kernel is not None:
-            return self.scale.score(self.kernel.errors)
-        assert self.growth is not None
-        return self._optimism * self.growth.score
-
-    @property
-    def _optimism(self) -> float:
-        assert self.growth is not None
-        return 1.0 + min(self.growth.best.parameters / len(self.growth.samples.y), 1.0)
-
-
-@dataclass
-class Winner:
-    """The form that won, alone or as a weighted mean with others, and how the race went."""
-
-    members: list[Contender]
-    weights: list[float]
-    score: float
-    scores: dict[str, float]
-    cut: bool
-    interrupted: bool
-
-    @property
-    def scale(self) -> Scale:
-        """What is fitted."""
-        return self.members[0].scale
-
-    def nodal_factors(self, tables: Sequence[Array]) -> list[Array]:
-        """Return factors from the nodal values (n_d, N_d) of the functions of each axis."""
-        size = self.scale.size
-        constant = [np.ones((len(table), 1)) for table in tables]
-        constant[0] *= self.scale.centre
-        parts = [constant]
-        for member, weight in zip(self.members, self.weights, strict=True):
-            factors = member.fit.nodal_factors(tables)
-            parts.append([factors[0] * (size * weight), *factors[1:]])
-        return [np.concatenate(factors, axis=1) for factors in zip(*parts, strict=True)]
 
 
 @dataclass
@@ -149,8 +43,8 @@ class Race:
 
     Attributes
     ----------
-    rows : list of D arrays (K, N_d)
-        The functions of each axis at the samples.
+    rows : callable
+        From places among the samples to the functions of each axis there, D arrays (k, N_d).
     orders : list of D arrays (N_d - 1,)
         Exponents of the decay of functions; see `fit_kernel`.
     y, weights : array (K,)
@@ -162,7 +56,7 @@ class Race:
         Whether the logarithm of y may be fitted.
     """
 
-    rows: list[Array]
+    rows: Callable[[Index], list[Array]]
     orders: list[Array]
     y: Array
     weights: Array | None
@@ -184,7 +78,7 @@ class Race:
         ranked = self._ranked()
         scores = {contender.label: contender.score for contender in ranked}
         best = ranked[0]
-        if self.drawn is not None and not interrupted:
+        if len(self.racing) < len(self.y) and not interrupted:
             best = self._widened(best)
             ranked = [best]
         members, weights, score = _mean(ranked)
@@ -203,7 +97,7 @@ class Race:
             if not self.contenders or not self.budget.over(0.5 * SHARES[0]):
                 self._add_kernel(logarithm, random)
         for logarithm, additive in [(log, add) for log in logarithms for add in (True, False)]:
-            if not additive and len(self.rows) == 1 or self.budget.over(SHARES[1]) or self._exact():
+            if (not additive and len(self.orders) == 1) or self.budget.over(SHARES[1]) or self._exact():
                 continue
             self._add_growth(logarithm, additive)
         growths = [contender for contender in self._ranked() if contender.growth is not None][:FINALISTS]
@@ -231,18 +125,18 @@ class Race:
 
     def _samples(self, logarithm: bool) -> tuple[Samples, Scale]:
         """Return the samples that race."""
-        scale = Scale(self.y, self.weights, logarithm)
-        samples = Samples(self.rows, scale.fitted, self.weights)
-        if self.drawn is None:
-            return samples, scale
-        return samples.take(self.drawn), scale.take(self.drawn)
+        scale = Scale(self.y, self.weights, logarithm).take(self.racing)
+        return Samples(self._racing_rows, scale.fitted, scale.weights), scale
 
     @cached_property
-    def drawn(self) -> npt.NDArray[np.int64] | None:
-        """The samples that race, drawn at random where there are many; None for all."""
-        if len(self.y) <= RACE_SAMPLES:
-            return None
-        return np.sort(np.random.default_rng([self.seed, 2]).permutation(len(self.y))[:RACE_SAMPLES])
+    def racing(self) -> Index:
+        """The samples that race, drawn at random where there are many."""
+        order = np.random.default_rng([self.seed, 2]).permutation(len(self.y))
+        return np.sort(order[:RACE_SAMPLES])
+
+    @cached_property
+    def _racing_rows(self) -> list[Array]:
+        return self.rows(self.racing)
 
     def _add_kernel(self, logarithm: bool, random: np.random.Generator) -> None:
         samples, scale = self._samples(logarithm)
@@ -263,14 +157,23 @@ class Race:
         self.tell({"form": label, "loss": (score * spread) ** 2, "score": score, **more})
 
     def _widened(self, contender: Contender) -> Contender:
-        """Return the contender after going on with all samples."""
-        scale = Scale(self.y, self.weights, contender.scale.logarithm)
-        samples = Samples(self.rows, scale.fitted, self.weights)
+        """Return the contender after going on with more samples, as many as the budget allows."""
+        random, left = np.random.default_rng([self.seed, 3]), max(self.budget.seconds - self.budget.spent, 1.0) * RATE
         if contender.kernel is not None:
-            return Contender(contender.label, scale, kernel=contender.kernel.widened(samples, self.budget))
+            kernel = contender.kernel.reduced(random)
+            samples, scale = self._more(contender, left / (3.0 * kernel.modes**2), random)
+            return Contender(contender.label, scale, kernel=kernel.widened(samples, self.budget))
         assert contender.growth is not None
+        affordable = left / (2.0 * WIDER_STEPS * contender.growth.best.parameters**2)
+        samples, scale = self._more(contender, affordable, random)
         contender.growth.widen(samples, scale.score)
         return Contender(contender.label, scale, growth=contender.growth)
+
+    def _more(self, contender: Contender, most: float, random: np.random.Generator) -> tuple[Samples, Scale]:
+        count = int(min(max(most, RACE_SAMPLES), len(self.y)))
+        which = np.sort(random.permutation(len(self.y))[:count])
+        scale = Scale(self.y, self.weights, contender.scale.logarithm).take(which)
+        return Samples(self.rows(which), scale.fitted, scale.weights), scale
 
 
 def _label(logarithm: bool, form: str) -> str:
@@ -297,17 +200,3 @@ def _mean(ranked: Sequence[Contender]) -> tuple[list[Contender], list[float], fl
         return [best], [1.0], best.score
     kept = [(contender, float(w)) for contender, w in zip(chosen, weights, strict=True) if w > 0]
     return [contender for contender, _ in kept], [weight for _, weight in kept], score
-
-
-def least_mean(errors: Array) -> Array:
-    """Return non-negative weights (n,) with sum one of the columns (K, n) for which their mean is shortest.
-
-    Examples
-    --------
-    >>> least_mean(np.array([[1.0, -1.0], [1.0, 1.0]])).round(6)
-    array([0.5, 0.5])
-    """
-    size = 1e3 * float(np.sqrt((errors**2).sum(axis=0).min())) or 1.0
-    weights, _ = nnls(np.vstack([errors, np.full(errors.shape[1], size)]), np.append(np.zeros(len(errors)), size))
-    found: Array = weights / weights.sum()
-    return found
