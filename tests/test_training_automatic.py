@@ -16,11 +16,11 @@ from inntd.models import Field
 from inntd.models.exponential import ExponentialModel
 from inntd.training.automatic import fit_automatic
 from inntd.training.budget import Budget
+from inntd.training.contenders import least_mean
 from inntd.training.coordinates import curvature_coordinates, polynomial_coordinates
 from inntd.training.growth import Growth, Settings, resize
 from inntd.training.penalty import Penalty
 from inntd.training.product_kernel import _Likelihood, fit_kernel
-from inntd.training.contenders import least_mean
 from inntd.training.separated_fit import Samples, SeparatedFit
 from inntd.training.spans import Span
 

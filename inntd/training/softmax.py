@@ -104,7 +104,7 @@ def fit_softmax(
             found.append(descent.minimise(value, iterations))
             losses.append(0.0 if check is None else check.loss(found[-1]))
             if descent.late:
-                status, message = "max_epochs", f"stopped after {max_seconds:g} s: raise max_seconds"
+                status, message = "max_epochs", "the time is over: raise max_seconds"
                 break
     except KeyboardInterrupt:
         count = len(descent.history)
