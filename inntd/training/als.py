@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inntd import _checks
+from inntd._kernels import blas_threads
 from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.training import arguments
@@ -32,6 +33,7 @@ from inntd.training.samples import Samples
 from inntd.training.smoothness import Smoothness, checked_smoothness
 
 
+@blas_threads()
 def fit_als(
     axes: Sequence[Axis],
     x: npt.ArrayLike,

@@ -22,6 +22,7 @@ from inntd.training.sources import InMemory
 BLOCK = 512
 
 
+@_kernels.blas_threads()
 def fit_lbfgs(
     axes: Sequence[Axis],
     x: npt.ArrayLike,
