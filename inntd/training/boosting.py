@@ -15,6 +15,7 @@ from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.training import arguments
 from inntd.training.als import fit_als
+from inntd.training.extrapolation import evaluate
 from inntd.training.mesh import FineMeshWarning
 from inntd.training.outcome import FitResult, FitStatus
 from inntd.training.samples import check_samples
@@ -87,7 +88,7 @@ def fit_boosting(
                     warnings.simplefilter("ignore", FineMeshWarning)
                 found = learner(axes, points, left, rank=1, weights=weights, seed=seed + mode, **options).model
             assert isinstance(found, CPModel)
-            rest = left - _predict(found, points, left.shape)
+            rest = left - evaluate(found, points, left.shape[1] if several else None, "clamp")
             loss, before = (float(np.average(_squares(r), weights=shares)) for r in (rest, left))
             if not loss**0.5 < (1 - tolerance) * before**0.5 and model is not None:
                 status, message = "converged", f"mode {mode + 1} lowered the loss by less than asked"
@@ -107,12 +108,3 @@ def fit_boosting(
 def _squares(residual: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     squares: npt.NDArray[np.float64] = (residual.reshape(len(residual), -1) ** 2).mean(1)
     return squares
-
-
-def _predict(model: Any, points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Return values of the shape of y: the last axis of a model of several outputs is theirs."""
-    if len(shape) > 1:
-        count = shape[1]
-        points = np.column_stack([np.repeat(points, count, 0), np.tile(np.arange(count), len(points))])
-    found: npt.NDArray[np.float64] = model(points).detach().numpy().reshape(shape)
-    return found

@@ -19,8 +19,10 @@ from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.training import arguments, checkpoint
 from inntd.training.distributed import any_of, processes, shared_step
+from inntd.training.extrapolation import evaluate
 from inntd.training.native import NativeModel, dtype_of
 from inntd.training.outcome import FitResult, FitStatus
+from inntd.training.scaling import centre_and_scale
 from inntd.training.sources import Chunk, Source, make_source
 
 Array = npt.NDArray[np.float64]
@@ -172,8 +174,7 @@ def fit_adam(
 def _native(source: Source, axes: Sequence[Axis], rank: int, dtype: str, seed: int) -> NativeModel:
     """Return the core's model at its random start, with the standardisation that the first chunk asks for."""
     first = next(iter(source.chunks(np.random.default_rng([seed, 2]))))
-    centre = np.average(first.y, axis=0, weights=first.weights)
-    scale = float(np.sqrt(np.average(((first.y - centre) ** 2).mean(1), weights=first.weights))) or 1.0
+    centre, scale = centre_and_scale(first.y, first.weights)
     outputs = None if source.one_target else first.y.shape[1]
     native = NativeModel(axes, rank, outputs, dtype_of(dtype), centre, scale)
     native.start(seed)
@@ -318,12 +319,7 @@ class _Loop:
 
     def _validation_loss(self) -> float:
         assert self.held is not None
-        model = self.native.model()
-        points = self.held.x
-        if self.native.outputs:
-            count = self.native.outputs
-            points = np.column_stack([np.repeat(points, count, 0), np.tile(np.arange(count), len(points))])
-        found = model(points).numpy().reshape(self.held.y.shape)
+        found = evaluate(self.native.model(), self.held.x, self.native.outputs, "clamp").reshape(self.held.y.shape)
         return float(np.average(((found - self.held.y) ** 2).mean(1), weights=self.held.weights))
 
     def _save(self, path: Path) -> None:

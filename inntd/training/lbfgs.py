@@ -17,6 +17,7 @@ from inntd.models import CPModel
 from inntd.training import arguments
 from inntd.training.native import NativeModel
 from inntd.training.outcome import FitResult, FitStatus
+from inntd.training.scaling import centre_and_scale
 from inntd.training.sources import InMemory
 
 BLOCK = 512
@@ -70,8 +71,7 @@ def fit_lbfgs(
     tolerance = _checks.finite_float("tolerance", tolerance, positive=True)
     seed, callback = _checks.positive_int("seed", seed, minimum=0), arguments.function("callback", callback)
     chunk = InMemory(axes, x, y, weights, 0.0, np.random.default_rng(seed)).chunk
-    centre = np.average(chunk.y, axis=0, weights=chunk.weights)
-    scale = float(np.sqrt(np.average(((chunk.y - centre) ** 2).mean(1), weights=chunk.weights))) or 1.0
+    centre, scale = centre_and_scale(chunk.y, chunk.weights)
     outputs = None if np.ndim(y) == 1 else chunk.y.shape[1]
     native = NativeModel(axes, rank, outputs, torch.float64, centre, scale)
     native.start(seed)
