@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 import inntd as it
+from inntd.training.als import fit_als
 from inntd.training.boosting import fit_boosting
 from inntd.training.gradient import fit_adam
 from inntd.training.lbfgs import fit_lbfgs
@@ -206,6 +208,31 @@ def test_boosting_lowers_the_loss_mode_by_mode() -> None:
     assert error(found.model) < 2e-2
     several = fit_boosting(axes(), x, np.column_stack([y, 2 * y]), rank=4)
     assert several.model.axes[-1].name == "output"
+
+
+def test_boosting_ends_when_its_learner_is_interrupted_and_keeps_the_mode() -> None:
+    calls: list[int] = []
+
+    def interrupted(*given: Any, **options: Any) -> Any:
+        calls.append(1)
+        found = fit_als(*given, **options)
+        return replace(found, status="interrupted") if len(calls) == 2 else found
+
+    x, y = samples()
+    found = fit_boosting(axes(), x, y, rank=6, learner=interrupted)
+    assert (found.status, len(calls), len(found.history)) == ("interrupted", 2, 2)
+    assert found.history[1]["loss"] < found.history[0]["loss"]
+
+
+def test_time_ends_lbfgs_and_boosting() -> None:
+    x, y = samples()
+    for found in (
+        fit_lbfgs(axes(), x, y, rank=3, tolerance=1e-300, max_seconds=1e-3),
+        fit_boosting(axes(), x, y, rank=50, tolerance=0.0, max_seconds=1e-3),
+    ):
+        assert found.status == "max_epochs"
+        assert "raise max_seconds" in found.message
+        assert len(found.history) == 1
 
 
 def _train_in_process(rank: int, world: int, file: str, folder: str) -> None:

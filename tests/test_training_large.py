@@ -21,6 +21,7 @@ from inntd.training import batches as blocks
 from inntd.training.batches import ArrayBatches, Batches, FactoryBatches, FileBatches, Without, read_rows
 from inntd.training.gradient import fit_adam
 from inntd.training.large import Moments
+from inntd.training.pieces import read_pieces
 from inntd.training.tables import read_table
 
 Array = npt.NDArray[np.float64]
@@ -226,6 +227,37 @@ def test_the_command_fits_and_predicts_in_blocks(
         np.testing.assert_allclose(next(iter(read_table(output).columns.values())), exact, rtol=1e-12)
     assert cli.main(["predict", model, str(data)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4001
+
+
+def test_large_csv_files_are_predicted_in_pieces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = samples()
+    parquet, _ = stored(tmp_path, x, y)
+    assert cli.main(["fit", str(parquet), "--target", "u", "--rank", "3", "--elements", "3", "--quiet"]) == 0
+    model, data, output = str(tmp_path / "data.inntd"), tmp_path / "new.csv", tmp_path / "found.npy"
+    lines = ["c;b;a", *(f"{c!r};{b!r};{a!r}" for a, b, c in x.tolist())]
+    data.write_text("\n".join(lines))
+    monkeypatch.setattr("inntd.training.pieces.BLOCK", 20_000)
+    assert len(list(read_pieces(data, ["a", "b", "c"], ()))) > 5
+    assert cli.main(["predict", model, str(data), "--output", str(output)]) == 0
+    expected = it.INNRegressor.load(model).predict(read_table(data).select(["a", "b", "c"]))
+    np.testing.assert_allclose(np.load(output), expected, rtol=1e-12)
+    data.write_text("\n".join([*lines[:3000], "1;oak;2", *lines[3000:]]))
+    assert cli.main(["predict", model, str(data), "--output", str(output), "--force"]) == 2
+    assert "new.csv, line 3001, column 'b': 'oak' is no number" in capsys.readouterr().err
+    data.write_text("\n".join([*lines[:3000], "1;2", *lines[3000:]]))
+    assert cli.main(["predict", model, str(data), "--output", str(output), "--force"]) == 2
+    assert "new.csv, line 3001: the row has 2 values" in capsys.readouterr().err
+    assert np.load(output).shape == (4000, 1)
+
+
+def test_predictions_of_mapped_points_are_made_in_blocks(tmp_path: Path) -> None:
+    x, y = samples()
+    _, npy = stored(tmp_path, x, y)
+    mapped = np.load(npy, mmap_mode="r")[:, :3]
+    model = it.INNRegressor(optimizer="als", rank=3, elements=3).fit(x, y)
+    np.testing.assert_allclose(model.predict(mapped), model.predict(x), rtol=1e-12)
 
 
 def test_a_prediction_that_fails_on_the_way_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

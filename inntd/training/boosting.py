@@ -29,6 +29,7 @@ def fit_boosting(
     rank: int,
     weights: npt.ArrayLike | None = None,
     tolerance: float = 1e-6,
+    max_seconds: float | None = None,
     learner: Callable[..., FitResult] = fit_als,
     seed: int = 0,
     callback: Callable[[dict[str, Any]], Any] | None = None,
@@ -46,6 +47,8 @@ def fit_boosting(
         Largest number of modes.
     tolerance : float, default 1e-6
         Stop when a mode lowers the root of the loss by less than this share of it.
+    max_seconds : float, optional
+        No mode begins after so much wall time.
     learner : callable, default `fit_als`
         Fits one mode: `fit_als`, `fit_adam` or `fit_lbfgs`.
     **options
@@ -71,7 +74,8 @@ def fit_boosting(
     began = time.perf_counter()
     most = _checks.positive_int("rank", rank)
     tolerance, seed = arguments.non_negative("tolerance", tolerance), _checks.positive_int("seed", seed, minimum=0)
-    callback = arguments.function("callback", callback)
+    limit, callback = arguments.seconds(max_seconds), arguments.function("callback", callback)
+    late = np.inf if limit is None else began + limit
     if not callable(learner):
         raise TypeError(f"learner must be a function such as fit_als, got {learner!r}")
     columns, values, shares = check_samples(axes, x, y, weights)
@@ -86,7 +90,8 @@ def fit_boosting(
             with warnings.catch_warnings():
                 if mode:  # what is wrong with the mesh was said once
                     warnings.simplefilter("ignore", FineMeshWarning)
-                found = learner(axes, points, left, rank=1, weights=weights, seed=seed + mode, **options).model
+                learnt = learner(axes, points, left, rank=1, weights=weights, seed=seed + mode, **options)
+            found = learnt.model
             assert isinstance(found, CPModel)
             rest = left - evaluate(found, points, left.shape[1] if several else None, "clamp")
             loss, before = (float(np.average(_squares(r), weights=shares)) for r in (rest, left))
@@ -97,6 +102,11 @@ def fit_boosting(
             history.append({"step": mode + 1, "loss": loss, "seconds": time.perf_counter() - began})
             if callback is not None:
                 callback(history[-1])
+            if learnt.status == "interrupted":  # the learner kept Ctrl-C to itself, and the best of its mode
+                raise KeyboardInterrupt
+            if time.perf_counter() > late:
+                message = f"the time was over after {mode + 1} modes: raise max_seconds"
+                break
     except KeyboardInterrupt:
         if model is None:
             raise

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from inntd.training import estimator_files, large, settings
-from inntd.training.batches import Batches
+from inntd.training.batches import Batches, rows_at_once
 from inntd.training.classes import train_classes
 from inntd.training.columns import apply_columns, read_columns
 from inntd.training.conventions import column_names, note_block, note_columns, target_names
@@ -99,6 +99,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries n
 
     def _evaluate(self, X: Any, outputs: int | None) -> Array:
         check_is_fitted(self)
+        if isinstance(X, np.memmap) and X.ndim == 2 and len(X) > (step := rows_at_once(X.shape[1])):
+            parts = (self._evaluate(np.asarray(X[i : i + step]), outputs) for i in range(0, len(X), step))
+            return np.concatenate(list(parts))
         X = note_columns(self, X, reset=False)
         x = apply_columns(X, self._columns, nan=self.nan)
         if self.extrapolate == "raise":

@@ -33,6 +33,7 @@ def fit_lbfgs(
     weights: npt.ArrayLike | None = None,
     iterations: int = 500,
     tolerance: float = 1e-10,
+    max_seconds: float | None = None,
     start: CPModel | None = None,
     seed: int = 0,
     callback: Callable[[dict[str, Any]], Any] | None = None,
@@ -47,6 +48,8 @@ def fit_lbfgs(
         Largest number of iterations.
     tolerance : float, default 1e-10
         Stop when an iteration lowers the loss by less than this share of it.
+    max_seconds : float, optional
+        No iteration begins after so much wall time.
 
     Returns
     -------
@@ -81,17 +84,27 @@ def fit_lbfgs(
     native.core.set_data(
         chunk.x, native.standardised(chunk.y), chunk.weights, np.arange(len(chunk.x), dtype=np.int64), BLOCK
     )
-    objective = _Objective(native, callback, began)
+    objective = _Objective(native, callback, began, arguments.seconds(max_seconds))
     status, message = objective.minimise(iterations, tolerance)
     model = native.model(objective.unpacked(objective.best))
     return FitResult(model, status, message, objective.history, time.perf_counter() - began, {"rank": rank})
 
 
+class _Late(Exception):
+    """The time is over."""
+
+
 class _Objective:
     """The loss as a function of one flat vector; keeps the best vector that it has seen."""
 
-    def __init__(self, native: NativeModel, callback: Callable[[dict[str, Any]], Any] | None, began: float) -> None:
-        self.native, self.callback, self.began = native, callback, began
+    def __init__(
+        self,
+        native: NativeModel,
+        callback: Callable[[dict[str, Any]], Any] | None,
+        began: float,
+        max_seconds: float | None,
+    ) -> None:
+        self.native, self.callback, self.began, self.max_seconds = native, callback, began, max_seconds
         self.best = _packed(native.take())
         self.best_loss = np.inf
         self.history: list[dict[str, Any]] = []
@@ -102,6 +115,8 @@ class _Objective:
                 self, self.best, jac=True, method="L-BFGS-B", callback=self._note,
                 options={"maxiter": iterations, "maxfun": 4 * iterations, "maxcor": 20, "ftol": tolerance, "gtol": 0.0},
             )  # fmt: skip
+        except _Late:
+            return "max_epochs", f"the time was over after {len(self.history)} iterations: raise max_seconds"
         except KeyboardInterrupt:
             return "interrupted", "interrupted: the best model so far was kept"
         if found.nit >= iterations:
@@ -125,6 +140,8 @@ class _Objective:
         self.history.append({"step": len(self.history) + 1, "loss": loss, "seconds": time.perf_counter() - self.began})
         if self.callback is not None:
             self.callback(self.history[-1])
+        if self.max_seconds is not None and time.perf_counter() - self.began > self.max_seconds:
+            raise _Late
 
 
 def _packed(factors: Sequence[torch.Tensor]) -> npt.NDArray[np.float64]:

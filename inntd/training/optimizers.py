@@ -98,7 +98,15 @@ def _als(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -
 def _boosting(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -> FitResult:
     modes = MODES_OF_BOOSTING if rank is None else rank
     smoothness = "auto" if options.smoothness is None else options.smoothness
-    return fit_boosting(axes, rows.x, _targets(rows), rank=modes, smoothness=smoothness, **_common(rows, options))
+    return fit_boosting(
+        axes,
+        rows.x,
+        _targets(rows),
+        rank=modes,
+        smoothness=smoothness,
+        max_seconds=_limit(options),
+        **_common(rows, options),
+    )
 
 
 def _adam(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -> FitResult:
@@ -108,7 +116,7 @@ def _adam(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) 
 
 def _lbfgs(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -> FitResult:
     assert rank is not None
-    return fit_lbfgs(axes, rows.x, _targets(rows), rank=rank, **_common(rows, options))
+    return fit_lbfgs(axes, rows.x, _targets(rows), rank=rank, max_seconds=_limit(options), **_common(rows, options))
 
 
 def _targets(rows: Rows) -> npt.NDArray[np.float64]:

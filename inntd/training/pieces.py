@@ -12,17 +12,30 @@ import numpy as np
 import numpy.typing as npt
 
 from inntd.models.atomic import written_aside
+from inntd.training import large
 from inntd.training.batches import rows_at_once
 from inntd.training.given import file_is_large
 from inntd.training.npy import NpyColumns
 from inntd.training.parquet import ParquetColumns
-from inntd.training.tables import SUFFIXES, NamedColumns, need_pyarrow, read_table
+from inntd.training.tables import (
+    BLOCK,
+    SUFFIXES,
+    NamedColumns,
+    missing_columns,
+    need_pyarrow,
+    read_header,
+    read_table,
+)
 
+TEXTS = (".csv", ".tsv", ".txt")
 Columns: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 
 def read_pieces(path: Path, names: Sequence[str], text: Sequence[str], *, nan: str = "drop") -> Iterator[NamedColumns]:
-    """Yield the rows of a table, all at once unless the file is large, is no CSV, and the columns are numbers."""
+    """Yield the rows of a table: all at once, or in pieces where the file is large and the columns are numbers."""
+    if not text and path.suffix.lower() in TEXTS and path.is_file() and path.stat().st_size >= large.LARGE:
+        yield from _csv_pieces(path, names)
+        return
     if text or not file_is_large(path):
         table = read_table(path, text=text)
         columns = table.select(names)
@@ -33,6 +46,28 @@ def read_pieces(path: Path, names: Sequence[str], text: Sequence[str], *, nan: s
     file.check(names)
     for _, matrix in file.blocks(names, rows_at_once(len(names))):
         yield NamedColumns(matrix, list(names))
+
+
+def _csv_pieces(path: Path, names: Sequence[str]) -> Iterator[NamedColumns]:
+    """Yield the rows of a CSV file whose columns are known to be numbers."""
+    arrow, csv = need_pyarrow("pyarrow"), need_pyarrow("pyarrow.csv")
+    header, delimiter = read_header(path)
+    missing_columns(path, names, header)
+    try:
+        with csv.open_csv(
+            path,
+            read_options=csv.ReadOptions(block_size=BLOCK),
+            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            convert_options=csv.ConvertOptions(
+                include_columns=list(names), column_types={name: arrow.float64() for name in names}
+            ),
+        ) as reader:
+            for batch in reader:
+                table = arrow.Table.from_batches([batch])
+                yield NamedColumns(np.column_stack([table.column(name).to_numpy() for name in names]), list(names))
+    except arrow.ArrowInvalid as error:
+        read_table(path).select(names)  # says in which line
+        raise ValueError(f"{path} is no readable CSV file: {error}") from None
 
 
 def write_pieces(path: Path | None, pieces: Iterator[Columns], *, overwrite: bool = False) -> None:

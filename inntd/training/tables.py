@@ -192,7 +192,7 @@ def _read_parquet(path: Path) -> Any:
 
 def _read_csv(path: Path, text: Sequence[str]) -> Any:
     arrow, reader = need_pyarrow("pyarrow"), need_pyarrow("pyarrow.csv")
-    header, delimiter = _header(path)
+    header, delimiter = read_header(path)
     try:
         return reader.read_csv(
             path,
@@ -207,7 +207,8 @@ def _read_csv(path: Path, text: Sequence[str]) -> Any:
         raise ValueError(f"{path} is no readable CSV file: {error}") from None
 
 
-def _header(path: Path) -> tuple[list[str], str]:
+def read_header(path: Path) -> tuple[list[str], str]:
+    """Return the names of a CSV file's columns and what stands between them, or raise."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         line = file.readline()
     if not line.strip():
@@ -264,7 +265,7 @@ def column_values(path: Path, name: str, column: Any, suffix: str, *, text: bool
     if arrow.types.is_decimal(kind):
         return np.asarray(column.cast(arrow.float64()).to_numpy())
     if suffix != ".parquet" and arrow.types.is_binary(kind):
-        header, delimiter = _header(path)
+        header, delimiter = read_header(path)
         _find_broken_row(path, delimiter, len(header))
     raise ValueError(f"{path}, column {name!r}: it must hold numbers or text, got {kind}; convert it, or leave it out")
 
@@ -283,7 +284,7 @@ def _refuse_odd_values(path: Path, name: str, values: npt.NDArray[Any], suffix: 
 
 
 def _line_of_row(path: Path, row: int) -> int:
-    _, delimiter = _header(path)
+    _, delimiter = read_header(path)
     filled = (line for line, values in _rows(path, delimiter) if values)
     for count, line in enumerate(filled):
         if count == row + 1:  # after the header
