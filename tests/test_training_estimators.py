@@ -170,6 +170,15 @@ def test_data_frames_give_names_and_other_columns_are_refused() -> None:
         it.INNRegressor().fit(x, y).predict(x[:, :2])
 
 
+@pytest.mark.parametrize("kind", [it.INNRegressor, it.INNClassifier])
+def test_progress_is_shown_when_asked(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = samples(60)
+    kind(max_seconds=1).fit(x, y > 0.5)
+    assert capsys.readouterr().err == ""
+    kind(max_seconds=1, verbose=2).fit(x, y > 0.5)
+    assert "step" in capsys.readouterr().err
+
+
 def test_importing_inntd_does_not_import_scikit_learn() -> None:
     code = "import sys, inntd; assert 'sklearn' not in sys.modules; inntd.INNRegressor; assert 'sklearn' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(it.__file__).parent.parent)

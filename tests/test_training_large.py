@@ -147,6 +147,24 @@ def test_adam_holds_out_rows_of_batches(tmp_path: Path) -> None:
         assert found.history[-1]["validation_loss"] < 0.05 * y.var()
 
 
+def test_there_is_one_pass_per_epoch() -> None:
+    x, y = samples(500)
+    axes, passes = [it.Axis(name, -1, 1, elements=4) for name in "abc"], []
+
+    def batches() -> Iterator[tuple[Array, Array]]:
+        yield x[:200], y[:200]
+        yield x[200:], y[200:]
+        passes.append(1)  # reached by whole passes only
+
+    counts = []
+    for epochs in (3, 8):
+        passes.clear()
+        fit_adam(axes, batches, None, rank=2, epochs=epochs, validation_fraction=0.1)
+        counts.append(len(passes))
+    assert counts[1] - counts[0] == 5
+    assert counts[0] <= 3 + 3
+
+
 # ---- bad input ---------------------------------------------------------------------------------------------------
 
 
