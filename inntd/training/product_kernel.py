@@ -87,7 +87,9 @@ class ProductKernel:
         return parts
 
     def reduced(self, random: np.random.Generator) -> ProductKernel:
-        """Return some of the modes, drawn at random, without coefficients: as many as a noisy function needs."""
+        """Return the modes that more samples need, drawn at random: fewer where most of the errors are noise."""
+        if self.noise < 0.5 * float(np.mean(self.errors**2)):
+            return self
         most = min(self.modes, max(FEWEST_MODES, int(SPARE * self.determined)))
         kept = np.sort(random.permutation(self.modes)[:most])
         return replace(self, rows=[rows[kept] for rows in self.rows], coefficients=np.zeros(most))
