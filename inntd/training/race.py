@@ -153,7 +153,7 @@ class Race:
         rows = self._rows(spans, self.racing) if rough else self._racing_rows
         label = _label(logarithm, "products of all hats" if rough else "products of all functions")
         samples, orders = Samples(rows, scale.fitted, scale.weights), [span.orders for span in spans]
-        kernel = fit_kernel(samples, orders, random, self.budget)
+        kernel = fit_kernel(samples, orders, random, self.budget, SHARES[0])
         self.contenders.append(Contender(label, scale, spans, kernel=kernel))
         self._tell(label, self.contenders[-1].score, modes=kernel.modes)
 
