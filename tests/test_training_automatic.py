@@ -369,3 +369,27 @@ def test_the_mean_of_errors_that_cancel_is_found() -> None:
     best = np.linalg.norm(errors @ weights)
     for other in np.random.default_rng(1).dirichlet(np.ones(3), 200):
         assert best <= np.linalg.norm(errors @ other) * (1 + 1e-6)
+
+
+def test_kinks_are_fitted_on_hats() -> None:
+    def function(*x: Array) -> Array:
+        return np.asarray(np.abs(x[0] - 0.37) * (1 + x[1]) + np.abs(x[1] - 0.6))
+
+    x = np.random.default_rng(0).random((400, 2))
+    found = fit_automatic(x, function(*x.T), max_seconds=10)
+    assert "hats" in found.choices["form"]
+    assert relative_error(found.model, function, 2) < 0.5 * found.choices["compared"]["products of all functions"]
+    assert all(isinstance(axis.basis, it.LinearBasis) for axis in found.model.axes)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_many_samples_are_as_good_as_few(noise: float) -> None:
+    def function(*x: Array) -> Array:
+        return np.asarray(np.sin(4 * x[0] * x[1] + x[2] ** 2) / (0.3 + x[2] * x[0]))
+
+    random = np.random.default_rng(0)
+    x = random.random((3000, 3))
+    y = function(*x.T)
+    y = y + noise * y.std() * random.standard_normal(3000)
+    few, many = (fit_automatic(x[:count], y[:count], max_seconds=4) for count in (500, 3000))
+    assert relative_error(many.model, function, 3) < relative_error(few.model, function, 3)

@@ -1,6 +1,6 @@
 """Fits of modest data of which everything is chosen from the data: axes, form, modes, functions, smoothness, scale.
 
-Axes carry polynomials (`spans.py`), their forms compete in a `race.py`, and the winner becomes a model.
+Axes carry polynomials or hats (`spans.py`), forms compete in a `race.py`, and the winner becomes a model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from inntd import _checks
-from inntd.models.cp import CPModel
 from inntd.models.exponential import ExponentialModel
 from inntd.models.field import Field
 from inntd.training.budget import Budget
@@ -105,28 +104,14 @@ def fit_automatic(
         if callback is not None:
             callback(history[-1])
 
-    def rows(which: npt.NDArray[np.int64]) -> list[Array]:
-        return [span.rows(column[which]) for span, column in zip(spans, columns, strict=True)]
-
     even = None if np.ptp(shares) == 0 else shares / shares.mean()
-    race = Race(rows, [span.orders for span in spans], values, even, seed, budget, tell, logarithm)
+    race = Race(columns, spans, values, even, seed, budget, tell, logarithm)
     with threadpool_limits(1, user_api="blas"):  # small matrices: threads cost more than they save
         winner = race.run()
-        model = _model(spans, winner)
+        model = winner.model()
     status, message = _outcome(winner, budget)
-    return FitResult(model, status, message, history, budget.elapsed, _choices(spans, winner))
-
-
-def _model(spans: Sequence[Span], winner: Winner) -> Field:
-    """Return the winner's functions as a model in the coordinates of the samples."""
-    axes = [span.axis(degree) for span, degree in zip(spans, _degrees(winner), strict=True)]
-    tables = [span.table(axis) for span, axis in zip(spans, axes, strict=True)]
-    model = CPModel.from_factors(axes, winner.nodal_factors(tables))
-    return ExponentialModel(model) if winner.scale.logarithm else model
-
-
-def _degrees(winner: Winner) -> list[int]:
-    return [max(degrees) for degrees in zip(*(member.fit.degrees for member in winner.members), strict=True)]
+    field: Field = ExponentialModel(model) if winner.scale.logarithm else model
+    return FitResult(field, status, message, history, budget.elapsed, _choices(spans, winner))
 
 
 def _outcome(winner: Winner, budget: Budget) -> tuple[FitStatus, str]:
@@ -143,7 +128,6 @@ def _outcome(winner: Winner, budget: Budget) -> tuple[FitStatus, str]:
 def _choices(spans: Sequence[Span], winner: Winner) -> dict[str, Any]:
     first = winner.members[0]
     form = first.label if len(winner.members) == 1 else f"mean of {len(winner.members)} forms: {first.label}, ..."
-    degrees = _degrees(winner)
     return {
         "form": form,
         "mean_of": {member.label: weight for member, weight in zip(winner.members, winner.weights, strict=True)},
@@ -152,6 +136,6 @@ def _choices(spans: Sequence[Span], winner: Winner) -> dict[str, Any]:
         "compared": winner.scores,
         "validation": "each row left out in turn",
         "noise": float(np.sqrt(first.fit.noise)) * winner.scale.size,
-        "degrees": degrees,
-        "inactive": [span.name for span, degree in zip(spans, degrees, strict=True) if degree == 0],
+        "degrees": winner.degrees,
+        "inactive": [span.name for span, degree in zip(spans, winner.degrees, strict=True) if degree == 0],
     }

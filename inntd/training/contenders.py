@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
+from inntd.models.cp import CPModel
 from inntd.training.growth import Growth
 from inntd.training.product_kernel import ProductKernel
 from inntd.training.separated_fit import SeparatedFit
+from inntd.training.spans import Span
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -65,6 +67,7 @@ class Contender:
 
     label: str
     scale: Scale
+    spans: Sequence[Span]
     kernel: ProductKernel | None = None
     growth: Growth | None = None
 
@@ -114,8 +117,19 @@ class Winner:
         """What is fitted."""
         return self.members[0].scale
 
-    def nodal_factors(self, tables: Sequence[Array]) -> list[Array]:
-        """Return factors from the nodal values (n_d, N_d) of the functions of each axis."""
+    @property
+    def degrees(self) -> list[int]:
+        """The last function of each axis that is used."""
+        return [max(degrees) for degrees in zip(*(member.fit.degrees for member in self.members), strict=True)]
+
+    def model(self) -> CPModel:
+        """Return the functions as a model in the coordinates of the samples."""
+        spans = self.members[0].spans
+        axes = [span.axis(degree) for span, degree in zip(spans, self.degrees, strict=True)]
+        tables = [span.table(axis) for span, axis in zip(spans, axes, strict=True)]
+        return CPModel.from_factors(axes, self._nodal_factors(tables))
+
+    def _nodal_factors(self, tables: Sequence[Array]) -> list[Array]:
         size = self.scale.size
         constant = [np.ones((len(table), 1)) for table in tables]
         constant[0] *= self.scale.centre

@@ -87,7 +87,9 @@ class ProductKernel:
         return parts
 
     def reduced(self, random: np.random.Generator) -> ProductKernel:
-        """Return some of the modes, drawn at random, without coefficients: as many as a noisy function needs."""
+        """Return the modes that more samples need, drawn at random: fewer where most of the errors are noise."""
+        if self.noise < 0.5 * float(np.mean(self.errors**2)):
+            return self
         most = min(self.modes, max(FEWEST_MODES, int(SPARE * self.determined)))
         kept = np.sort(random.permutation(self.modes)[:most])
         return replace(self, rows=[rows[kept] for rows in self.rows], coefficients=np.zeros(most))
@@ -133,7 +135,9 @@ class ProductKernel:
         return values
 
 
-def fit_kernel(samples: Samples, orders: Sequence[Array], random: np.random.Generator, budget: Budget) -> ProductKernel:
+def fit_kernel(
+    samples: Samples, orders: Sequence[Array], random: np.random.Generator, budget: Budget, share: float = 1.0
+) -> ProductKernel:
     """Return the fit whose spectra maximise the marginal likelihood.
 
     Parameters
@@ -145,6 +149,8 @@ def fit_kernel(samples: Samples, orders: Sequence[Array], random: np.random.Gene
     random : Generator
         Draws the samples of the first estimate.
     budget : Budget
+    share : float, default 1.0
+        Of the budget, after which the spectra stay as they are.
 
     Examples
     --------
@@ -160,8 +166,15 @@ def fit_kernel(samples: Samples, orders: Sequence[Array], random: np.random.Gene
     order, count = random.permutation(len(samples.y)), len(samples.y)
     for most, steps in STAGES:
         likelihood = _Likelihood(samples.take(np.sort(order[:most])), orders, budget)
-        options = {"maxiter": steps, "maxcor": 20}
-        found = minimize(likelihood, parameters, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        options = {"maxiter": steps, "maxfun": 2 * steps, "maxcor": 20}
+
+        def stop(_: Array) -> None:
+            if budget.over(share):
+                raise StopIteration
+
+        found = minimize(
+            likelihood, parameters, jac=True, method="L-BFGS-B", bounds=bounds, options=options, callback=stop
+        )
         parameters = found.x
         if count <= most:
             break

@@ -1,14 +1,15 @@
 """A race between forms: products of all functions, or few modes with and without an additive part, of values or logs.
 
-The first form is a convex fit (`product_kernel.py`), the others grow (`growth.py`): all for a few rounds, then those
-that may still win to their end. The winner has the smallest leave-one-out error, or is the weighted mean of several
-forms whose errors cancel. Of many samples some decide; as many as time allows train the winner.
+The first form is a convex fit (`product_kernel.py`), for functions that are not smooth also on hats. The others grow
+(`growth.py`): all for a few rounds, then those that may still win to their end. The winner has the smallest
+leave-one-out error, or is the weighted mean of several forms whose errors cancel. Of many samples some decide; as many
+as time allows train the winner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,7 @@ from inntd.training.contenders import Contender, Scale, Winner, least_mean
 from inntd.training.growth import EXACT, Growth, Settings
 from inntd.training.product_kernel import fit_kernel
 from inntd.training.separated_fit import Samples
+from inntd.training.spans import Span
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -27,6 +29,7 @@ Tell = Callable[[dict[str, Any]], None]
 
 RACE_ROUNDS = 5
 FINALISTS = 2
+SMOOTH = 1e-3  # a score below which the function has neither kinks nor jumps
 HOPELESS = 10.0  # times the best score, from which on a form has no chance
 FAST = 0.5  # of its score that a hopeless form must reach in a few rounds, to go on
 CONTENDER = 3.0  # times the best score, up to which a form has a part in the mean
@@ -43,10 +46,10 @@ class Race:
 
     Attributes
     ----------
-    rows : callable
-        From places among the samples to the functions of each axis there, D arrays (k, N_d).
-    orders : list of D arrays (N_d - 1,)
-        Exponents of the decay of functions; see `fit_kernel`.
+    columns : list of D arrays (K,)
+        The samples.
+    spans : list of D Span
+        Polynomials on each axis.
     y, weights : array (K,)
     seed : int
     budget : Budget
@@ -56,8 +59,8 @@ class Race:
         Whether the logarithm of y may be fitted.
     """
 
-    rows: Callable[[Index], list[Array]]
-    orders: list[Array]
+    columns: list[Array]
+    spans: list[Span]
     y: Array
     weights: Array | None
     seed: int
@@ -96,8 +99,10 @@ class Race:
         for logarithm in logarithms:
             if not self.contenders or not self.budget.over(0.5 * SHARES[0]):
                 self._add_kernel(logarithm, random)
+        if self._ranked()[0].score > SMOOTH and not self.budget.over(SHARES[0]):
+            self._add_kernel(self._ranked()[0].scale.logarithm, random, rough=True)
         for logarithm, additive in [(log, add) for log in logarithms for add in (True, False)]:
-            if (not additive and len(self.orders) == 1) or self.budget.over(SHARES[1]) or self._exact():
+            if (not additive and len(self.spans) == 1) or self.budget.over(SHARES[1]) or self._exact():
                 continue
             self._add_growth(logarithm, additive)
         growths = [contender for contender in self._ranked() if contender.growth is not None][:FINALISTS]
@@ -123,11 +128,6 @@ class Race:
         low, high = float(self.y.min()), float(self.y.max())
         return self.logarithm and low > 0 and high > LOGARITHM_FROM * low
 
-    def _samples(self, logarithm: bool) -> tuple[Samples, Scale]:
-        """Return the samples that race."""
-        scale = Scale(self.y, self.weights, logarithm).take(self.racing)
-        return Samples(self._racing_rows, scale.fitted, scale.weights), scale
-
     @cached_property
     def racing(self) -> Index:
         """The samples that race, drawn at random where there are many."""
@@ -136,20 +136,35 @@ class Race:
 
     @cached_property
     def _racing_rows(self) -> list[Array]:
-        return self.rows(self.racing)
+        return self._rows(self.spans, self.racing)
 
-    def _add_kernel(self, logarithm: bool, random: np.random.Generator) -> None:
-        samples, scale = self._samples(logarithm)
-        label = _label(logarithm, "products of all functions")
-        self.contenders.append(Contender(label, scale, kernel=fit_kernel(samples, self.orders, random, self.budget)))
-        self._tell(label, self.contenders[-1].score, modes=len(samples.y))
+    @cached_property
+    def _rough_spans(self) -> list[Span]:
+        return [span.rough(column[self.racing]) for span, column in zip(self.spans, self.columns, strict=True)]
+
+    def _rows(self, spans: Sequence[Span], which: Index) -> list[Array]:
+        return [span.rows(column[which]) for span, column in zip(spans, self.columns, strict=True)]
+
+    def _scale(self, logarithm: bool) -> Scale:
+        return Scale(self.y, self.weights, logarithm).take(self.racing)
+
+    def _add_kernel(self, logarithm: bool, random: np.random.Generator, rough: bool = False) -> None:
+        scale, spans = self._scale(logarithm), self._rough_spans if rough else self.spans
+        rows = self._rows(spans, self.racing) if rough else self._racing_rows
+        label = _label(logarithm, "products of all hats" if rough else "products of all functions")
+        samples, orders = Samples(rows, scale.fitted, scale.weights), [span.orders for span in spans]
+        kernel = fit_kernel(samples, orders, random, self.budget, SHARES[0])
+        self.contenders.append(Contender(label, scale, spans, kernel=kernel))
+        self._tell(label, self.contenders[-1].score, modes=kernel.modes)
 
     def _add_growth(self, logarithm: bool, additive: bool) -> None:
-        samples, scale = self._samples(logarithm)
+        scale = self._scale(logarithm)
         label = _label(logarithm, "additive functions and modes" if additive else "modes")
-        settings = Settings(additive=additive, seed=self.seed, at_once=tuple(not any(order) for order in self.orders))
+        at_once = tuple(span.categories > 0 for span in self.spans)
+        settings = Settings(additive=additive, seed=self.seed, at_once=at_once)
+        samples = Samples(self._racing_rows, scale.fitted, scale.weights)
         growth = Growth(samples, settings, self.budget, scale.score, lambda entry: self._tell(label, **entry))
-        self.contenders.append(Contender(label, scale, growth=growth))
+        self.contenders.append(Contender(label, scale, self.spans, growth=growth))
         growth.run(RACE_ROUNDS, SHARES[1])
 
     def _tell(self, label: str, score: float, **more: Any) -> None:
@@ -162,18 +177,18 @@ class Race:
         if contender.kernel is not None:
             kernel = contender.kernel.reduced(random)
             samples, scale = self._more(contender, left / (3.0 * kernel.modes**2), random)
-            return Contender(contender.label, scale, kernel=kernel.widened(samples, self.budget))
+            return replace(contender, scale=scale, kernel=kernel.widened(samples, self.budget))
         assert contender.growth is not None
         affordable = left / (2.0 * WIDER_STEPS * contender.growth.best.parameters**2)
         samples, scale = self._more(contender, affordable, random)
         contender.growth.widen(samples, scale.score)
-        return Contender(contender.label, scale, growth=contender.growth)
+        return replace(contender, scale=scale)
 
     def _more(self, contender: Contender, most: float, random: np.random.Generator) -> tuple[Samples, Scale]:
         count = int(min(max(most, RACE_SAMPLES), len(self.y)))
         which = np.sort(random.permutation(len(self.y))[:count])
         scale = Scale(self.y, self.weights, contender.scale.logarithm).take(which)
-        return Samples(self.rows(which), scale.fitted, scale.weights), scale
+        return Samples(self._rows(contender.spans, which), scale.fitted, scale.weights), scale
 
 
 def _label(logarithm: bool, form: str) -> str:
@@ -188,7 +203,9 @@ def _mean(ranked: Sequence[Contender]) -> tuple[list[Contender], list[float], fl
     chosen = [
         contender
         for contender in ranked
-        if contender.scale.logarithm == best.scale.logarithm and contender.score < CONTENDER * best.score
+        if contender.scale.logarithm == best.scale.logarithm
+        and contender.spans is best.spans
+        and contender.score < CONTENDER * best.score
     ]
     errors = np.column_stack([contender.errors for contender in chosen])
     shares = best.scale.y if best.scale.logarithm else np.ones(len(errors))

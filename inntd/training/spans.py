@@ -1,17 +1,22 @@
-"""The functions that an axis may have: polynomials up to the degree that samples determine, or all of categories."""
+"""The functions that an axis may have: polynomials up to the degree that samples determine, hats, or all of categories.
+
+Polynomials serve smooth functions; hats, linear between many nodes, serve kinks and jumps.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from inntd.axes import Axis
-from inntd.training.coordinates import LARGEST_DEGREE, curvature_coordinates, legendre, polynomial_axis
+from inntd.axes import Axis, LinearBasis
+from inntd.training.coordinates import LARGEST_DEGREE, Coordinates, curvature_coordinates, legendre, polynomial_axis
 
 Array = npt.NDArray[np.float64]
 
+HATS = 100  # elements
 BEYOND, MOST_BEYOND = 8.0, 0.1  # of the range: parts in K, and at most
 EVEN = 1.01  # ratio of distances on a grid
 
@@ -27,6 +32,8 @@ class Span:
     degree : int
     categories : int
         Number of values without an order; 0 for coordinates.
+    hats : bool
+        Whether functions are linear between `degree` + 1 nodes, instead of polynomials.
     """
 
     name: str
@@ -34,6 +41,7 @@ class Span:
     stop: float
     degree: int
     categories: int = 0
+    hats: bool = False
 
     @classmethod
     def of(cls, name: str, x: Array) -> Span:
@@ -59,28 +67,46 @@ class Span:
         count = int(x.max()) + 1
         return cls(name, 0.0, count - 1.0, count - 1, count)
 
+    def rough(self, x: Array) -> Span:
+        """Return the span with hats between samples (K,) instead of polynomials."""
+        if self.categories or self.degree == 0:
+            return self
+        return replace(self, degree=min(HATS, len(np.unique(x)) - 1), hats=True)
+
     @property
     def orders(self) -> Array:
-        """Exponents (degree,) of the decay of the functions but the constant, which is none for categories."""
-        return np.zeros(self.degree) if self.categories else np.arange(float(self.degree))
+        """Exponents (degree,) of the decay of the functions but the constant: degrees, or logarithms of roughness.
+
+        Coefficients of smooth functions decay geometrically with the degree, those of rough ones by a power of the
+        frequency. Those of categories do not decay.
+        """
+        if self.categories:
+            return np.zeros(self.degree)
+        return np.log(self._coordinates.roughness[1:]) if self.hats else np.arange(float(self.degree))
 
     def rows(self, x: Array) -> Array:
         """Return the functions (K, degree + 1) at coordinates (K,)."""
-        if self.categories:
-            return curvature_coordinates(self.axis(self.degree)).rows(x)
+        if self.categories or self.hats:
+            return self._coordinates.rows(x)
         return legendre(self._unit(x), self.degree)
 
     def axis(self, degree: int) -> Axis:
-        """Return an axis whose basis spans the functions up to a degree."""
+        """Return an axis whose basis spans the functions, of polynomials those up to a degree."""
         if self.categories:
             return Axis.discrete(self.name, self.categories, kind="parameter")
+        if self.hats:
+            return Axis(self.name, self.start, self.stop, elements=self.degree, basis=LinearBasis(), kind="parameter")
         return polynomial_axis(self.name, self.start, self.stop, degree)
 
     def table(self, axis: Axis) -> Array:
         """Return the nodal values (axis.size, n) of the functions that such an axis spans."""
-        if self.categories:
-            return curvature_coordinates(axis).nodal
+        if self.categories or self.hats:
+            return self._coordinates.nodal
         return legendre(np.clip(self._unit(axis.nodes), 0.0, 1.0), axis.elements)
+
+    @cached_property
+    def _coordinates(self) -> Coordinates:
+        return curvature_coordinates(self.axis(self.degree))
 
     def _unit(self, x: Array) -> Array:
         return (x - self.start) / (self.stop - self.start)
