@@ -80,6 +80,24 @@ def test_surrogates_are_checked_at_unseen_parameters() -> None:
     assert ours["error"] <= ours["error_at_most"] < network["error"]
 
 
+def test_fits_of_networks_have_a_limit_and_a_table() -> None:
+    script = [sys.executable, str(BENCHMARKS / "paper" / "t1.py")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(inntd.__file__).resolve().parents[1])}
+    table = subprocess.run([*script, "--table"], capture_output=True, text=True, env=environment, check=True)
+    assert table.stdout.splitlines()[0] == "| model | parameters | 10 % | 30 % | 100 % |"
+    refused = subprocess.run([*script, "--budget", "601"], capture_output=True, text=True, env=environment)
+    assert refused.returncode == 2
+    assert "--budget must be at most 600 seconds, got 601" in refused.stderr
+
+
+def test_memory_is_measured_beside_the_interpreter() -> None:
+    pytest.importorskip("pyarrow")
+    (line,) = run(BENCHMARKS / "training" / "memory.py", "--quick", "--case", "parquet-auto")
+    assert line["rows"] == 200_000
+    assert 0 < line["memory_gb"] <= line["memory_gb_at_most"]
+    assert line["error"] < 0.1
+
+
 def test_gaps_in_the_data_are_bridged() -> None:
     (line,) = run(BENCHMARKS / "robust" / "gap.py", "--quick")
     assert line.keys() >= KEYS | {"error_gap", "samples"}

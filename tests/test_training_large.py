@@ -214,6 +214,12 @@ def test_an_iterator_that_is_spent_is_noticed() -> None:
         it.INNRegressor().fit(lambda: spent)
 
 
+def test_a_data_frame_with_a_column_of_that_name_is_a_data_frame() -> None:
+    pd = pytest.importorskip("pandas")
+    x, y = samples(60)
+    assert it.INNRegressor(max_seconds=1).fit(pd.DataFrame(x, columns=["blocks", "b", "c"]), y).n_features_in_ == 3
+
+
 # ---- small files and the command line ----------------------------------------------------------------------------
 
 

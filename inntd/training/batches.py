@@ -65,6 +65,16 @@ class Batches(Protocol):
         ...
 
 
+def as_batches(given: Any) -> Batches | None:
+    """Return batches, or a factory of them, as `Batches`; None for arrays and data frames (of any columns)."""
+    if hasattr(given, "shape"):
+        return None
+    if callable(getattr(given, "blocks", None)):
+        found: Batches = given
+        return found
+    return FactoryBatches(given) if callable(given) else None
+
+
 class ArrayBatches:
     """Arrays x (K, D) and y (K,) or (K, C), memory-mapped ones mostly: never copied as a whole."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from inntd.training.batches import ArrayBatches, Batches, FactoryBatches, FileBatches
+from inntd.training.batches import ArrayBatches, Batches, FileBatches, as_batches
 from inntd.training.large import is_large
 from inntd.training.npy import NpyColumns
 from inntd.training.parquet import ParquetColumns
@@ -20,11 +20,11 @@ IN_BLOCKS = (".parquet", ".npy")  # files that need not be read as a whole
 
 def open_batches(X: Any, y: Any) -> Batches | None:
     """Return the data in blocks, or None where they are to be in memory."""
-    if hasattr(X, "blocks") or (callable(X) and not hasattr(X, "shape")):
+    batches = as_batches(X)
+    if batches is not None:
         if y is not None:
             raise ValueError("y must be None when X is a factory of batches (x, y[, weights])")
-        found: Batches = X if hasattr(X, "blocks") else FactoryBatches(X)
-        return found
+        return batches
     if isinstance(X, str | os.PathLike):
         return FileBatches(X, y if isinstance(y, str) else target_columns(X, y)) if file_is_large(X) else None
     if isinstance(X, np.memmap) and X.ndim == 2 and is_large(*X.shape) and y is not None:

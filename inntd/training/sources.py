@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inntd.axes import Axis
-from inntd.training.batches import ArrayBatches, Batches, Block, FactoryBatches, Without, choose_rows, read_rows
+from inntd.training.batches import ArrayBatches, Batches, Block, Without, as_batches, choose_rows, read_rows
 from inntd.training.mesh import warn_of_fine_meshes
 from inntd.training.samples import check_samples
 
@@ -125,10 +125,11 @@ def make_source(
     axes: Sequence[Axis], x: Any, y: Any, weights: Any, fraction: float, random: np.random.Generator
 ) -> Source:
     """Return the source that fits the arguments of an optimiser."""
-    if hasattr(x, "blocks") or callable(x):
+    batches = as_batches(x)
+    if batches is not None:
         if y is not None or weights is not None:
             raise ValueError("y and weights must be None when x is a factory of batches (x, y[, weights])")
-        return Streamed(axes, x if hasattr(x, "blocks") else FactoryBatches(x), fraction, random)
+        return Streamed(axes, batches, fraction, random)
     if isinstance(x, np.memmap):
         if weights is not None:
             raise ValueError("weights must be None for memory-mapped x: use a factory of batches (x, y, weights)")
