@@ -84,6 +84,7 @@ def test_the_estimator_searches_for_few_targets_and_not_for_many() -> None:
     assert model.report_["optimizer"] == "automatic"
     assert model.report_["training_error"] < 1e-4
     np.testing.assert_allclose(model.predict(x)[:, 2], 7.0)
+    np.testing.assert_allclose(model.predict(x), values(model.model_, x, 3), rtol=1e-9)
     many = it.INNRegressor(rank="auto").fit(x, np.column_stack([y[:, 0] * c for c in range(1, 10)]))
     assert many.report_["optimizer"] == "als"
     assert "9 targets" in many.report_["why"]

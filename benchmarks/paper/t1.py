@@ -160,14 +160,15 @@ def table() -> str:
 
 
 def _cell(fits: Sequence[Line]) -> str:
-    """Return median and largest test error, that at the samples, and the time."""
+    """Return median and largest test error, that at the samples, and what the time sufficed for."""
     largest = max(float(str(fit["error"])) for fit in fits)
     effort = (
         f"{median(fits, 'steps'):,.0f} steps" if fits[0]["epochs"] is None else f"{median(fits, 'epochs'):g} epochs"
     )
     return (
         f"{1e3 * median(fits, 'error'):.3g} (largest of {len(fits)}: {1e3 * largest:.3g}; at the samples "
-        f"{1e3 * median(fits, 'error_training'):.3g}; {median(fits, 'seconds'):.3g} s, {effort})"
+        f"{1e3 * median(fits, 'error_training'):.3g}; {median(fits, 'seconds'):.3g} s, of them "
+        f"{median(fits, 'seconds_cpu'):.3g} on a processor, {effort})"
     )
 
 
