@@ -13,12 +13,15 @@ from inntd.axes import Axis
 from inntd.training.als import fit_als
 from inntd.training.automatic import fit_automatic
 from inntd.training.boosting import fit_boosting
+from inntd.training.axes import fit_axes
 from inntd.training.columns import Column
+from inntd.training.coverage import gaps
 from inntd.training.gradient import fit_adam
 from inntd.training.lbfgs import fit_lbfgs
-from inntd.training.mesh import FineMeshWarning
+from inntd.training.mesh import FineMeshWarning, distinct_levels
 from inntd.training.options import Options
 from inntd.training.outcome import FitResult
+from inntd.training.refinement import fit_refined
 from inntd.training.rows import Rows
 
 Fit: TypeAlias = Callable[[Sequence[Axis], Rows, "int | None", Options], FitResult]
@@ -28,6 +31,11 @@ SECONDS_OF_AUTOMATIC = 20.0
 MOST_ROWS_OF_ALS = 5_000_000
 MANY_MODES = 200  # the exact updates of one axis cost their square
 MODES_OF_BOOSTING = 64
+FEWEST_ROWS_OF_REFINEMENT = 2000
+SECONDS_OF_REFINEMENT = 20.0
+GAPS = "curvature bridges gaps in the data"
+ALL_LEVELS = 100
+ENOUGH_WITH_GAPS = 1e-3  # error at rows held out, which see nothing of the gaps
 
 
 def choose(rows: Rows, columns: Sequence[Column], options: Options) -> tuple[str, str]:
@@ -44,7 +52,11 @@ def choose(rows: Rows, columns: Sequence[Column], options: Options) -> tuple[str
     if options.rank is not None and options.rank > MANY_MODES:
         return "lbfgs", f"{options.rank} modes, too many for exact updates of all at once: gradients"
     if len(rows) > MOST_ROWS_OF_AUTOMATIC:
-        return "als", f"{count}: exact updates of all modes, one axis after the other"
+        why = f"{count}: exact updates of all modes, one axis after the other"
+        if options.leaves_the_space_open:
+            why += ", on meshes from coarse to fine"
+        left_out = gaps(rows.x, [column.name for column in columns])
+        return "als", why + (f"; {GAPS}: {'; '.join(left_out[:3])}" if left_out else "")
     reason = _against_automatic(rows, columns, options)
     if reason:
         return "als", f"{reason}: exact updates of all modes, one axis after the other"
@@ -78,6 +90,29 @@ def search(rows: Rows, columns: Sequence[Column], names: Sequence[str], options:
     return fit_automatic(
         rows.x, rows.y[:, 0], names=list(names), categorical=categorical, max_seconds=seconds, **common
     )
+
+
+def refine(rows: Rows, columns: Sequence[Column], names: Sequence[str], options: Options, why: str) -> FitResult:
+    """Train on meshes from coarse to fine; no further than the rows can tell where they leave gaps."""
+    limits = [len(distinct_levels(column)) - 1 for column in rows.x.T]
+    # What fit_axes looks at: all levels where they are few, else the ends.
+    ends = [np.unique(x) if most < ALL_LEVELS else np.linspace(x.min(), x.max(), ALL_LEVELS)
+            for x, most in zip(rows.x.T, limits, strict=True)]  # fmt: skip
+
+    def make_axes(meshes: Sequence[tuple[int, int]]) -> list[Axis]:
+        return [
+            fit_axes(ends[d][:, None], [column], [names[d]], [max(min(count, limits[d]), 1)], [s], "uniform")[0]
+            for d, (column, (count, s)) in enumerate(zip(columns, meshes, strict=True))
+        ]
+
+    seconds = SECONDS_OF_REFINEMENT if np.isinf(options.max_seconds) else options.max_seconds
+    enough = {"enough": ENOUGH_WITH_GAPS} if GAPS in why else {}
+    return fit_refined(make_axes, rows.x, _targets(rows), max_seconds=seconds, **enough, **_common(rows, options))
+
+
+def refinable(rows: Rows, options: Options) -> bool:
+    """Return whether alternating least squares may choose mesh and modes, and has the rows to."""
+    return options.optimizer == "auto" and options.leaves_the_space_open and len(rows) >= FEWEST_ROWS_OF_REFINEMENT
 
 
 def _als(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -> FitResult:
