@@ -12,8 +12,8 @@ import numpy.typing as npt
 from inntd.axes import Axis
 from inntd.training.als import fit_als
 from inntd.training.automatic import fit_automatic
-from inntd.training.boosting import fit_boosting
 from inntd.training.axes import fit_axes
+from inntd.training.boosting import fit_boosting
 from inntd.training.columns import Column
 from inntd.training.coverage import gaps
 from inntd.training.gradient import fit_adam
@@ -21,7 +21,7 @@ from inntd.training.lbfgs import fit_lbfgs
 from inntd.training.mesh import FineMeshWarning, distinct_levels
 from inntd.training.options import Options
 from inntd.training.outcome import FitResult
-from inntd.training.refinement import fit_refined
+from inntd.training.refinement import SMALL, fit_refined
 from inntd.training.rows import Rows
 
 Fit: TypeAlias = Callable[[Sequence[Axis], Rows, "int | None", Options], FitResult]
@@ -106,8 +106,9 @@ def refine(rows: Rows, columns: Sequence[Column], names: Sequence[str], options:
         ]
 
     seconds = SECONDS_OF_REFINEMENT if np.isinf(options.max_seconds) else options.max_seconds
-    enough = {"enough": ENOUGH_WITH_GAPS} if GAPS in why else {}
-    return fit_refined(make_axes, rows.x, _targets(rows), max_seconds=seconds, **enough, **_common(rows, options))
+    enough = ENOUGH_WITH_GAPS if GAPS in why else SMALL
+    return fit_refined(make_axes, rows.x, _targets(rows), enough=enough, max_seconds=seconds,
+                       **_common(rows, options))  # fmt: skip
 
 
 def refinable(rows: Rows, options: Options) -> bool:
