@@ -1,91 +1,134 @@
-"""Orthonormal coordinates of an axis' functions: constant, linear, then from smooth to rough."""
+r"""Orthonormal functions of one coordinate, in the order in which data determine them.
+
+Fits work in coordinates of an axis' space in which the mass matrix is the identity and low numbers mean smooth: the
+penalty is then a diagonal, and cutting an axis' functions off after the first few leaves the best of them. Two kinds:
+
+- *curvature-diagonal* coordinates of any axis: the constant, the straight line, then the eigenfunctions of
+  :math:`\int u''^2` in the order of their roughness;
+- *polynomials* by degree (Legendre's), on an axis whose nodes are Chebyshev's and whose patches are the whole axis,
+  so that its basis spans exactly the polynomials of the degree of its elements, and is well conditioned.
+"""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cholesky, eigh, solve_triangular
+from scipy.linalg import eigh
 
-from inntd.axes import Axis
-from inntd.axes.assembly import matrix
+from inntd import _checks
+from inntd.axes import Axis, CHiDeNNBasis, mass, matrix
 
 Array = npt.NDArray[np.float64]
+
+LARGEST_DEGREE = 24
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    r"""Functions :math:`\phi_j` of one axis with :math:`\frac{1}{L}\int \phi_i \phi_j = \delta_{ij}`.
-
-    The first is one, the second linear, the others are eigenfunctions of the curvature :math:`\int u''^2` (of the slope
-    for bases of hats; on discrete axes all differences are alike).
+    """Functions of one axis, orthonormal over its length: the mean of the product of two is zero or one.
 
     Attributes
     ----------
     axis : Axis
-    nodal : array (axis.size, q)
-        Nodal values of the functions.
-    roughness : array (q,)
-        Zero of the constant, otherwise curvature relative to the smoothest curved function, at least one.
-    smooth : int
-        Number of functions without curvature: 2, or 1 on discrete axes.
+    nodal : array (axis.size, n)
+        Their nodal values; the first function is one.
+    roughness : array (n,)
+        Growth of the mean squared second derivative: 0 for the constant, 1 for the straight line and from there up.
     """
 
     axis: Axis
     nodal: Array
     roughness: Array
-    smooth: int
 
-    @classmethod
-    def of(cls, axis: Axis) -> Coordinates:
-        """Return the coordinates of an axis.
-
-        Examples
-        --------
-        >>> import inntd as it
-        >>> found = Coordinates.of(it.Axis("x", 0, 1, elements=4, s=1))
-        >>> found.nodal[:, 0].tolist(), found.roughness[:3].tolist()
-        ([1.0, 1.0, 1.0, 1.0, 1.0], [0.0, 1.0, 1.0])
-        """
-        mass = matrix(axis).toarray() / (axis.size if axis.discrete else axis.domain[1] - axis.domain[0])
-        lower = cholesky(mass, lower=True)
-        smooth = [np.ones(axis.size)]
-        if not axis.discrete and not axis.periodic:
-            smooth.append(axis.nodes[: axis.size])
-        first = np.linalg.qr(lower.T @ np.stack(smooth, 1))[0]
-        first *= np.sign((lower.T @ np.stack(smooth, 1) * first).sum(0))
-        rest = np.linalg.svd(first.T)[2][first.shape[1] :].T
-        if not rest.shape[1]:
-            return cls(axis, _nodal(lower, first), np.r_[0.0, np.ones(first.shape[1] - 1)], first.shape[1])
-        energy = solve_triangular(lower, solve_triangular(lower, _energy(axis), lower=True).T, lower=True)
-        values, vectors = eigh(rest.T @ energy @ rest)
-        roughness = np.maximum(values / max(values[0], 1e-300), 1.0) if values[0] > 0 else np.ones(len(values))
-        nodal = _nodal(lower, np.column_stack([first, rest @ vectors]))
-        nodal[:, 0] = 1.0
-        return cls(axis, nodal, np.r_[0.0, np.ones(first.shape[1] - 1), roughness], first.shape[1])
-
-    @property
-    def size(self) -> int:
-        """Number of functions q."""
-        return int(self.nodal.shape[1])
-
-    def tabulate(self, x: Array) -> Array:
-        """Return the functions' values (K, q) at points (K,)."""
+    def rows(self, x: Array) -> Array:
+        """Return the values (K, n) of the functions at coordinates (K,)."""
         index, values = self.axis.tabulate(x)
-        out: Array = np.einsum("kw,kwq->kq", values, self.nodal[index])
-        return out
+        found: Array = np.einsum("kw,kwn->kn", values, self.nodal[index])
+        return found
 
 
-def _nodal(lower: Array, orthonormal: Array) -> Array:
-    nodal: Array = solve_triangular(lower, orthonormal, lower=True, trans="T")
-    return nodal
+def curvature_coordinates(axis: Axis) -> Coordinates:
+    """Return the coordinates of an axis in which its mass and curvature matrices are diagonal.
 
+    A discrete axis has no curvature: its coordinates are its values, scaled, in an orthonormal basis that starts with
+    the constant. With linear elements, which have no second derivatives, the slope's square is used.
 
-def _energy(axis: Axis) -> Array:
+    Examples
+    --------
+    >>> import inntd as it
+    >>> coordinates = curvature_coordinates(it.Axis("x", 0, 1, elements=6, s=2))
+    >>> gram = coordinates.nodal.T @ mass(coordinates.axis).toarray() @ coordinates.nodal
+    >>> bool(abs(gram - np.eye(7)).max() < 1e-12)
+    True
+    """
     if axis.discrete:
-        identity: Array = np.eye(axis.size)
-        return identity
-    order = 1 if axis.table.degree < 2 else 2
-    found: Array = matrix(axis, order, order).toarray()
+        start = np.column_stack([np.ones(axis.size), np.eye(axis.size)[:, 1:]])
+        nodal = np.linalg.qr(start)[0] * np.sqrt(axis.size)
+        return Coordinates(axis, nodal * np.sign(nodal[0, 0]), np.minimum(np.arange(axis.size), 1.0))
+    length = axis.domain[1] - axis.domain[0]
+    gram = mass(axis).toarray() / length
+    order = 2 if axis.table.degree > 1 else 1
+    rough = matrix(axis, order, order).toarray() * length ** (2 * order - 1)
+    smooth = _smooth_functions(axis)[:, :order]
+    smooth = smooth @ np.linalg.inv(np.linalg.cholesky(smooth.T @ gram @ smooth)).T
+    rest = _complement(smooth.T @ gram)
+    sizes, vectors = eigh(rest.T @ rough @ rest, rest.T @ gram @ rest)
+    nodal = np.column_stack([smooth, rest @ vectors])
+    growth = np.maximum(sizes / sizes[0], 1.0) if sizes.size else sizes
+    return Coordinates(axis, nodal, np.concatenate([[0.0], np.ones(smooth.shape[1] - 1), growth]))
+
+
+def polynomial_coordinates(name: str, start: float, stop: float, degree: int) -> Coordinates:
+    """Return Legendre's polynomials up to a degree of at most `LARGEST_DEGREE`, on an axis that spans them.
+
+    Examples
+    --------
+    >>> coordinates = polynomial_coordinates("x", 0.0, 2.0, 3)
+    >>> coordinates.rows(np.array([0.0, 1.0, 2.0])).round(6)[:, :3]
+    array([[ 1.      , -1.732051,  2.236068],
+           [ 1.      ,  0.      , -1.118034],
+           [ 1.      ,  1.732051,  2.236068]])
+    """
+    degree = _checks.positive_int("degree", degree, minimum=0, maximum=LARGEST_DEGREE)
+    axis = polynomial_axis(name, start, stop, degree)
+    unit = np.clip((axis.nodes - start) / (stop - start), 0.0, 1.0)
+    orders = np.arange(degree + 1.0)
+    return Coordinates(axis, legendre(unit, degree), np.maximum(orders, 1.0) ** 4 * (orders > 0))
+
+
+def polynomial_axis(name: str, start: float, stop: float, degree: int) -> Axis:
+    """Return an axis whose basis spans the polynomials of at least a degree: two elements for each even one."""
+    s = max(1, -(-degree // 2))
+    unit = 0.5 - 0.5 * np.cos(np.pi * np.arange(2 * s + 1) / (2 * s))
+    unit[s], unit[-1] = 0.5, 1.0
+    nodes = start + (stop - start) * unit
+    nodes[-1] = stop
+    with warnings.catch_warnings():  # of long patches, which are unstable on even meshes and not on this one
+        warnings.simplefilter("ignore", _checks.StabilityWarning)
+        return Axis(name, nodes=nodes, kind="parameter", basis=CHiDeNNBasis(s=(s,) * (2 * s + 1)))
+
+
+def legendre(unit: Array, degree: int) -> Array:
+    """Return the values (K, degree + 1) of Legendre's polynomials, orthonormal on [0, 1]."""
+    values = np.polynomial.legendre.legvander(2.0 * unit - 1.0, degree)
+    scaled: Array = values * np.sqrt(2.0 * np.arange(degree + 1) + 1.0)
+    return scaled
+
+
+def _smooth_functions(axis: Axis) -> Array:
+    """Return the nodal values of the functions without curvature: 1 and, unless periodic, x."""
+    one = np.ones(axis.size)
+    if axis.periodic or axis.size < 2:
+        return one[:, None]
+    start, stop = axis.domain
+    return np.column_stack([one, (axis.nodes - start) / (stop - start) - 0.5])
+
+
+def _complement(rows: Array) -> Array:
+    """Return an orthonormal basis (n, n - k) of the vectors that k rows (k, n) send to zero."""
+    count = rows.shape[0]
+    found: Array = np.linalg.qr(rows.T, mode="complete")[0][:, count:]
     return found

@@ -1,0 +1,202 @@
+"""A race between forms: products of all functions, or few modes with and without an additive part, of values or logs.
+
+The first form is a convex fit (`product_kernel.py`), the others grow (`growth.py`): all for a few rounds, then those
+that may still win to their end. The winner has the smallest leave-one-out error, or is the weighted mean of several
+forms whose errors cancel. Of many samples some decide; as many as time allows train the winner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inntd.training.budget import RATE, Budget
+from inntd.training.contenders import Contender, Scale, Winner, least_mean
+from inntd.training.growth import EXACT, Growth, Settings
+from inntd.training.product_kernel import fit_kernel
+from inntd.training.separated_fit import Samples
+
+Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+Tell = Callable[[dict[str, Any]], None]
+
+RACE_ROUNDS = 5
+FINALISTS = 2
+HOPELESS = 10.0  # times the best score, from which on a form has no chance
+FAST = 0.5  # of its score that a hopeless form must reach in a few rounds, to go on
+CONTENDER = 3.0  # times the best score, up to which a form has a part in the mean
+WORTH = 0.9  # of the best score that a mean of forms must reach, having more modes
+RACE_SAMPLES = 2000  # that choose the form; more train it
+WIDER_STEPS = 30  # with more samples
+LOGARITHM_FROM = 1.5  # ratio of the largest to the smallest value
+SHARES = (0.4, 0.6, 0.9)  # of the work: after the products, after the first rounds, after the growth
+
+
+@dataclass
+class Race:
+    """The forms of one output, and the rules by which one of them wins.
+
+    Attributes
+    ----------
+    rows : callable
+        From places among the samples to the functions of each axis there, D arrays (k, N_d).
+    orders : list of D arrays (N_d - 1,)
+        Exponents of the decay of functions; see `fit_kernel`.
+    y, weights : array (K,)
+    seed : int
+    budget : Budget
+    tell : callable
+        Takes a dict after each step.
+    logarithm : bool
+        Whether the logarithm of y may be fitted.
+    """
+
+    rows: Callable[[Index], list[Array]]
+    orders: list[Array]
+    y: Array
+    weights: Array | None
+    seed: int
+    budget: Budget
+    tell: Tell
+    logarithm: bool = True
+    contenders: list[Contender] = field(default_factory=list)
+
+    def run(self) -> Winner:
+        """Return the winner; an interrupt ends the race where it stands."""
+        interrupted = False
+        try:
+            self._compete()
+        except KeyboardInterrupt:
+            interrupted = True
+            if not self.contenders:
+                raise
+        ranked = self._ranked()
+        scores = {contender.label: contender.score for contender in ranked}
+        best = ranked[0]
+        if len(self.racing) < len(self.y) and not interrupted:
+            best = self._widened(best)
+            ranked = [best]
+        members, weights, score = _mean(ranked)
+        cut = any(contender.growth is not None and not contender.growth.finished for contender in members)
+        return Winner(members, weights, score, scores, cut, interrupted)
+
+    def _ranked(self) -> list[Contender]:
+        return sorted(self.contenders, key=lambda contender: contender.score)
+
+    # ---- the forms -----------------------------------------------------------------------------------------------
+
+    def _compete(self) -> None:
+        logarithms = [False, True] if self._may_be_logarithm() else [False]
+        random = np.random.default_rng([self.seed, 1])
+        for logarithm in logarithms:
+            if not self.contenders or not self.budget.over(0.5 * SHARES[0]):
+                self._add_kernel(logarithm, random)
+        for logarithm, additive in [(log, add) for log in logarithms for add in (True, False)]:
+            if (not additive and len(self.orders) == 1) or self.budget.over(SHARES[1]) or self._exact():
+                continue
+            self._add_growth(logarithm, additive)
+        growths = [contender for contender in self._ranked() if contender.growth is not None][:FINALISTS]
+        used = self.budget.spent / self.budget.seconds
+        for place, contender in enumerate(growths, start=1):
+            self._finish(contender, used + (SHARES[2] - used) * place / len(growths))
+
+    def _finish(self, contender: Contender, share: float) -> None:
+        """Let a growth go on to its end, while it may win."""
+        growth, before = contender.growth, np.inf
+        assert growth is not None
+        while not (growth.finished or self.budget.over(share) or self._exact()):
+            if contender.score > HOPELESS * self._ranked()[0].score and contender.score > FAST * before:
+                return
+            before = contender.score
+            growth.run(RACE_ROUNDS, share)
+        growth.polish(40)
+
+    def _exact(self) -> bool:
+        return min(contender.score for contender in self.contenders) < EXACT
+
+    def _may_be_logarithm(self) -> bool:
+        low, high = float(self.y.min()), float(self.y.max())
+        return self.logarithm and low > 0 and high > LOGARITHM_FROM * low
+
+    def _samples(self, logarithm: bool) -> tuple[Samples, Scale]:
+        """Return the samples that race."""
+        scale = Scale(self.y, self.weights, logarithm).take(self.racing)
+        return Samples(self._racing_rows, scale.fitted, scale.weights), scale
+
+    @cached_property
+    def racing(self) -> Index:
+        """The samples that race, drawn at random where there are many."""
+        order = np.random.default_rng([self.seed, 2]).permutation(len(self.y))
+        return np.sort(order[:RACE_SAMPLES])
+
+    @cached_property
+    def _racing_rows(self) -> list[Array]:
+        return self.rows(self.racing)
+
+    def _add_kernel(self, logarithm: bool, random: np.random.Generator) -> None:
+        samples, scale = self._samples(logarithm)
+        label = _label(logarithm, "products of all functions")
+        self.contenders.append(Contender(label, scale, kernel=fit_kernel(samples, self.orders, random, self.budget)))
+        self._tell(label, self.contenders[-1].score, modes=len(samples.y))
+
+    def _add_growth(self, logarithm: bool, additive: bool) -> None:
+        samples, scale = self._samples(logarithm)
+        label = _label(logarithm, "additive functions and modes" if additive else "modes")
+        settings = Settings(additive=additive, seed=self.seed, at_once=tuple(not any(order) for order in self.orders))
+        growth = Growth(samples, settings, self.budget, scale.score, lambda entry: self._tell(label, **entry))
+        self.contenders.append(Contender(label, scale, growth=growth))
+        growth.run(RACE_ROUNDS, SHARES[1])
+
+    def _tell(self, label: str, score: float, **more: Any) -> None:
+        spread = Scale(self.y, self.weights, False).size
+        self.tell({"form": label, "loss": (score * spread) ** 2, "score": score, **more})
+
+    def _widened(self, contender: Contender) -> Contender:
+        """Return the contender after going on with more samples, as many as the budget allows."""
+        random, left = np.random.default_rng([self.seed, 3]), max(self.budget.seconds - self.budget.spent, 1.0) * RATE
+        if contender.kernel is not None:
+            kernel = contender.kernel.reduced(random)
+            samples, scale = self._more(contender, left / (3.0 * kernel.modes**2), random)
+            return Contender(contender.label, scale, kernel=kernel.widened(samples, self.budget))
+        assert contender.growth is not None
+        affordable = left / (2.0 * WIDER_STEPS * contender.growth.best.parameters**2)
+        samples, scale = self._more(contender, affordable, random)
+        contender.growth.widen(samples, scale.score)
+        return Contender(contender.label, scale, growth=contender.growth)
+
+    def _more(self, contender: Contender, most: float, random: np.random.Generator) -> tuple[Samples, Scale]:
+        count = int(min(max(most, RACE_SAMPLES), len(self.y)))
+        which = np.sort(random.permutation(len(self.y))[:count])
+        scale = Scale(self.y, self.weights, contender.scale.logarithm).take(which)
+        return Samples(self.rows(which), scale.fitted, scale.weights), scale
+
+
+def _label(logarithm: bool, form: str) -> str:
+    return f"{form}, of log(y)" if logarithm else form
+
+
+def _mean(ranked: Sequence[Contender]) -> tuple[list[Contender], list[float], float]:
+    """Return the contenders, on the scale of the best one, whose weighted mean has the least leave-one-out errors."""
+    best = ranked[0]
+    if not EXACT <= best.score < np.inf:
+        return [best], [1.0], best.score
+    chosen = [
+        contender
+        for contender in ranked
+        if contender.scale.logarithm == best.scale.logarithm and contender.score < CONTENDER * best.score
+    ]
+    errors = np.column_stack([contender.errors for contender in chosen])
+    shares = best.scale.y if best.scale.logarithm else np.ones(len(errors))
+    if best.scale.weights is not None:
+        shares = shares * np.sqrt(best.scale.weights)
+    weights = least_mean(errors * shares[:, None])
+    score = best.scale.score(errors @ weights)
+    if not score < WORTH * best.score:
+        return [best], [1.0], best.score
+    kept = [(contender, float(w)) for contender, w in zip(chosen, weights, strict=True) if w > 0]
+    return [contender for contender, _ in kept], [weight for _, weight in kept], score
