@@ -32,7 +32,7 @@ def gaps(x: Array, names: Sequence[str]) -> list[str]:
     >>> gaps(x[np.abs(x[:, 0] - 0.5) > 0.05], ["a", "b"])
     ["no rows between 0.45 and 0.55 of 'a'"]
     >>> gaps(x[x.sum(1) < 1.2], ["a", "b"])
-    ["22% of the cells of 'a' and 'b' have no rows"]
+    ["14% of the cells of 'a' and 'b' have no rows"]
     """
     part = x[:: -(-len(x) // MOST_ROWS)]
     continuous = [d for d, column in enumerate(part.T) if len(np.unique(column)) >= min(CONTINUOUS, len(part) // 2)]

@@ -13,7 +13,7 @@ from inntd import _kernels
 from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.models.factors import random_factors
-from inntd.training.coordinates import Coordinates
+from inntd.training.coordinates import curvature_coordinates
 
 Array = npt.NDArray[np.float64]
 What: TypeAlias = Literal["parameters", "mean", "square", "gradient", "coefficients"]
@@ -117,7 +117,7 @@ def smooth_functions(axis: Axis, smoothing: float) -> Array:
     Adam, which moves all coefficients alike, takes in its direction. In nodal values every step excites the roughest
     functions as much as the others, and their noise is what the rate has to fall for.
     """
-    coordinates = Coordinates.of(axis)
+    coordinates = curvature_coordinates(axis)
     frequency = np.maximum(coordinates.roughness, 1.0) ** (0.5 if axis.table.degree < 2 else 0.25)
     found: Array = coordinates.nodal * frequency**-smoothing
     return found

@@ -19,6 +19,7 @@ from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.training.als import sweep_until_still
 from inntd.training.alternation import Alternation
+from inntd.training.budget import Budget
 from inntd.training.outcome import FitResult, FitStatus
 from inntd.training.rank import NEW, start_factors
 from inntd.training.samples import Samples
@@ -32,12 +33,15 @@ MESHES = ((4, 2), (8, 3), (16, 3), (32, 3), (64, 3))  # elements and patch size,
 RANKS = (2, 6, 16, 40, 64)
 ENOUGH = 5  # samples per parameter to learn from at first
 OVERFIT = 1.7  # times the error of the training: the samples are too few
+HOPELESS = 3.0  # times the least error: more samples will not do
 SWEEPS = 4
+FEW = 6  # modes that cost so little that a step of the ladder beyond them is tried, too
 WORTH = 0.8  # of the error: what more modes or elements must reach
 IDLE = 0.3  # of the error: what halving an axis' elements must change for them to stay so
 SMALL = 1e-7  # error that nobody needs to lower, of samples of mean square one
 HELD_OUT, MOST_HELD_OUT = 0.1, 10_000
-SHARE_OF_SEARCH = 0.5  # of the time
+CHEAP = 16  # modes
+SHARE_OF_SEARCH = 0.5  # of the work
 FINAL_SWEEPS, TOLERANCE = 8, 5e-2
 MOST_SEARCHED = 40_000  # samples that a stage of the search learns from
 
@@ -72,8 +76,11 @@ def fit_refined(
     make_axes : callable
         Takes one pair (elements, patch size) per axis, from a few fixed pairs, and returns the axes; fewer elements
         than asked for are fine.
-    x, y, weights, smoothness, ridge, max_seconds, seed, callback :
+    x, y, weights, smoothness, ridge, seed, callback :
         As for `fit_als`; the callback is called after each stage and sweep.
+    max_seconds : float, optional
+        Work that the search may do, half of it before all samples are used; counted at a usual rate, so that a busy
+        machine finds the same model unless this time is over by the clock, too.
     enough : float, default 1e-7
         Error at the samples held out, relative to the root mean square of `y`, that ends the search.
 
@@ -105,8 +112,8 @@ class _Refinement:
         max_seconds: float | None, seed: int, callback: Callable[[dict[str, Any]], Any] | None,
     ) -> None:  # fmt: skip
         self.began = time.perf_counter()
-        self.late = np.inf if max_seconds is None else self.began + max_seconds
-        self.search_late = np.inf if max_seconds is None else self.began + SHARE_OF_SEARCH * max_seconds
+        self.budget = Budget(np.inf if max_seconds is None else max_seconds)
+        self.late = self.began + self.budget.seconds
         self.make_axes, self.smoothness, self.ridge, self.enough = make_axes, smoothness, ridge, enough
         self.random, self.callback = np.random.default_rng(seed), callback
         self.levels = [0] * np.shape(x)[1]
@@ -119,6 +126,8 @@ class _Refinement:
         self.held, self.rest = self.samples.take(order[:held]), order[held:]
         self.history: list[dict[str, Any]] = []
         self.best: _Best | None = None
+        self.rung = 0  # the next number of modes
+        self.effects = [np.inf] * np.shape(x)[1]  # what halving each axis' elements changed, where it was taken back
 
     def axes(self, levels: Sequence[int]) -> list[Axis]:
         return self.make_axes([MESHES[level] for level in levels])
@@ -146,44 +155,50 @@ class _Refinement:
 
     def _search(self) -> str:
         """Find modes and meshes; returns why no more."""
-        rung = self._add_modes(0)
         while True:
+            # More modes first as long as they are few; later they cost much more than finer meshes.
+            first, second = self._add_modes, self._halve_elements
+            if self.rung < len(RANKS) and RANKS[self.rung] > CHEAP and self.enough <= SMALL:
+                first, second = second, first
+            better = first() or second() or self._settle()
             assert self.best is not None
             if self.best.error <= self.enough:
                 return f"error {self.best.error:.1e} at samples held out: enough"
-            if time.perf_counter() > self.search_late:
+            if self.budget.over(SHARE_OF_SEARCH):
                 return "out of time for more: raise max_seconds"
-            before = self.best.error
-            refined = self._halve_elements()
-            rung = self._add_modes(rung)
-            if not refined and self.best.error > WORTH * before:
+            if not better:
                 return f"neither more modes nor elements lowered the error at {len(self.held):,} samples held out"
 
-    def _add_modes(self, rung: int) -> int:
-        """Add modes while that lowers the error; returns the next step of the ladder."""
-        while rung < len(RANKS) and time.perf_counter() < self.search_late:
-            if self.best is not None and self.best.error <= self.enough:
-                break
+    def _settle(self) -> bool:
+        """Let the best state converge further, on more samples; returns whether that lowered the error."""
+        assert self.best is not None
+        state = self.best.state
+        return self._learn(list(state.axes), _factors(state), self.best.levels, more=4)
+
+    def _add_modes(self) -> bool:
+        """Add modes if that lowers the error; returns whether it does."""
+        for tried in range(self.rung, len(RANKS)):
             levels = self.levels if self.best is None else self.best.levels
-            axes = self.axes(levels)
-            modes = RANKS[rung] - (0 if self.best is None else len(self.best.state.amplitudes))
-            if RANKS[rung] * sum(axis.size for axis in axes) > len(self.rest):
+            axes = self.axes(levels) if self.best is None else list(self.best.state.axes)
+            modes = RANKS[tried] - (0 if self.best is None else len(self.best.state.amplitudes))
+            if self.best is not None and RANKS[tried] * sum(axis.size for axis in axes) > len(self.rest):
                 break
             more = start_factors(axes, self.samples.y.shape[1], modes, self.random)
             if self.best is not None:
-                more[-1] = more[-1] * NEW
-            known = None if self.best is None else self.best.state
-            factors = more if known is None else _joined(_factors(known), more)
-            if not self._learn(axes, factors, levels):
+                more = _joined(_factors(self.best.state), [*more[:-1], more[-1] * NEW])
+            if self._learn(axes, more, levels):
+                self.rung = tried + 1
+                return True
+            if RANKS[tried] > FEW or self.budget.over(SHARE_OF_SEARCH):
                 break
-            rung += 1
-        return rung
+        return False
 
     def _halve_elements(self) -> bool:
         """Halve the elements of all axes that may have more; returns whether that lowered the error."""
         assert self.best is not None
         old, levels = self.best.state, self.best.levels
-        finer = [min(level + 1, len(MESHES) - 1) if level >= max(levels) - 1 else level for level in levels]
+        wanted = [effect > IDLE * self.best.error for effect in self.effects]
+        finer = [min(level + want, len(MESHES) - 1) for level, want in zip(levels, wanted, strict=True)]
         axes = self.axes(finer)
         finer = [fine if a.size > b.size else level
                  for fine, level, a, b in zip(finer, levels, axes, old.axes, strict=True)]  # fmt: skip
@@ -209,27 +224,31 @@ class _Refinement:
             change = values[d] - _values(axis, _resampled(state.axes[d], axis, state.factors[d]), self.held.x[d])
             for e, other in enumerate(values):
                 change = change * other if e != d else change
-            if np.sqrt(np.mean((change @ outputs.T) ** 2)) < IDLE * self.best.error:
-                axes[d], kept[d] = axis, levels[d]
+            effect = float(np.sqrt(np.mean((change @ outputs.T) ** 2)))
+            self.effects[d] = np.inf
+            if effect < IDLE * self.best.error:
+                axes[d], kept[d], self.effects[d] = axis, levels[d], effect
         if kept != self.best.levels:
             samples = Samples(state.samples_x, state.y, state.weights)
             self.best.state = self._state(axes, samples, _moved(state, axes), state.penalties)
             self.best.levels = kept
 
-    def _learn(self, axes: list[Axis], factors: list[Array], levels: Sequence[int]) -> bool:
+    def _learn(self, axes: list[Axis], factors: list[Array], levels: Sequence[int], more: int = 1) -> bool:
         """Sweep from these factors on enough samples, and keep the state if it is better: returns whether it is."""
         count = min(int(ENOUGH * factors[0].shape[1] * sum(axis.size for axis in axes)), len(self.rest))
         most = min(max(count, MOST_SEARCHED), len(self.rest))
         if self.best is not None:
-            count = max(count, self.best.count)
+            count = min(max(count, more * self.best.count), most)
         known = None if self.best is None else self.best.state.penalties
         state = self._state(axes, self._part(count), factors, known)
         while True:
             for _ in range(SWEEPS):
                 state.sweep()
+                self.budget.charge(_work(state))
             error = float(np.sqrt(state.on(self.held).mean_square())) if len(self.held) else np.sqrt(state.loss)
             few = error > OVERFIT * np.sqrt(state.loss) and error > self.enough and count < most
-            if not few or time.perf_counter() > self.search_late:
+            hopeless = self.best is not None and error > HOPELESS * self.best.error
+            if not few or hopeless or self.budget.over(SHARE_OF_SEARCH):
                 break
             count = min(4 * count, most)
             state = state.on(self._part(count))
@@ -272,6 +291,15 @@ class _Refinement:
             "smoothness": [penalty.weight for penalty in state.penalties],
         }
         return FitResult(model, status, message, self.history, time.perf_counter() - self.began, choices)
+
+
+def _work(state: Alternation) -> float:
+    """Return the operations of one sweep, as `Budget` counts them."""
+    modes, total = len(state.amplitudes), 0.0
+    for axis in state.axes:
+        sums, width = 2 * axis.table.degree + 1, min(axis.table.width, axis.size)
+        total += 0.6 * len(state.y) * sums * modes**2 + axis.size * modes * (width * modes) ** 2 + 1e7
+    return total
 
 
 def _factors(state: Alternation) -> list[Array]:

@@ -47,7 +47,11 @@ def _train(rows: Rows, columns: Sequence[Column], names: Sequence[str], options:
     scaling = Scaling.of(rows)
     part, check = scaling.apply(rows.take(kept)), scaling.apply(rows.take(held))
     if optimizer == "als" and refinable(part, options):
-        result = _refine(part, check, columns, names, options, why)
+        result, with_means = refine(part, columns, names, options, why, scaling.mean / scaling.deviation)
+        if with_means:
+            scaling = replace(scaling, mean=np.zeros_like(scaling.mean))
+            part, check = scaling.apply(rows.take(kept)), scaling.apply(rows.take(held))
+        result = _judged(result, part, check)
     else:
         axes = fit_axes(rows.x, columns, names, options.elements, options.s, options.nodes)
         result = _fit_ranks(optimizer, axes, part, check, options)
@@ -59,11 +63,8 @@ def _train(rows: Rows, columns: Sequence[Column], names: Sequence[str], options:
     return replace(result, model=scaling.undo(result.model), choices=choices)
 
 
-def _refine(
-    rows: Rows, held: Rows, columns: Sequence[Column], names: Sequence[str], options: Options, why: str
-) -> FitResult:
-    """Return the fit on meshes from coarse to fine, and its errors."""
-    result = refine(rows, columns, names, options, why)
+def _judged(result: FitResult, rows: Rows, held: Rows) -> FitResult:
+    """Return a result with its errors among its choices."""
     told = {
         "training_error": _error(result.model, rows.take(np.arange(0, len(rows), -(-len(rows) // MOST_JUDGED)))),
         "validation_error": _error(result.model, held) if len(held) else None,
