@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Choice = TypeVar("Choice", bound=str)
+LARGEST = 1e150  # of numbers that are squared
 
 
 class StabilityWarning(UserWarning):
@@ -67,6 +68,39 @@ def one_of(name: str, value: object, choices: Sequence[Choice]) -> Choice:
         if value == choice:
             return choice
     raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def real_array(name: str, value: object) -> npt.NDArray[np.float64]:
+    """Return `value` as a float64 array, or raise for what is no real number."""
+    array = np.asarray(value)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} must hold real numbers, got {array.dtype} numbers: pass their real parts")
+    try:
+        numbers: npt.NDArray[np.float64] = array.astype(np.float64, copy=False)
+    except (TypeError, ValueError):
+        odd = next((entry for entry in array.ravel().tolist() if not _is_number(entry)), value)
+        raise TypeError(f"{name} must hold numbers, got {str(odd)[:40]!r}: convert it, or leave it out") from None
+    return numbers
+
+
+def usual_size(name: str, values: npt.NDArray[np.float64]) -> None:
+    """Raise for finite numbers whose squares are not."""
+    largest = float(np.abs(values).max()) if values.size else 0.0
+    spread = float(np.ptp(values)) if values.size else 0.0
+    if largest > LARGEST or 0 < spread < 1 / LARGEST:
+        size = largest if largest > LARGEST else spread
+        raise ValueError(
+            f"{name} must be of usual size, so that its squares are neither zero nor infinite, got {size:.3g}: "
+            "change its unit"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def finite_vector(name: str, value: object, *, minimum_size: int = 1) -> npt.NDArray[np.float64]:

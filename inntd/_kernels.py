@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
+from collections.abc import Iterator
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from inntd import _core
 
-__all__ = ["core", "cuda", "threads"]
+__all__ = ["blas_threads", "core", "cuda", "threads"]
 
 core = _core
 
@@ -16,6 +20,31 @@ core = _core
 def threads() -> int:
     """Return the number of threads to use now: torch's own setting."""
     return int(torch.get_num_threads())
+
+
+@contextlib.contextmanager
+def blas_threads(count: int | None = None) -> Iterator[None]:
+    """Hold the BLAS of NumPy and SciPy to so many threads meanwhile; None: one.
+
+    The matrices here are small: on a busy machine two threads that wait for each other cost many times what they save.
+    The core's own threads are not touched.
+
+    Examples
+    --------
+    >>> from threadpoolctl import threadpool_info
+    >>> with blas_threads():
+    ...     max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+    1
+    """
+    with _pools().limit(limits=count or 1, user_api="blas"):
+        yield
+
+
+@functools.cache
+def _pools() -> ThreadpoolController:
+    """Return the libraries with threads; looked for once, which takes milliseconds."""
+    importlib.import_module("scipy.linalg")  # has a BLAS of its own
+    return ThreadpoolController()
 
 
 def cuda() -> tuple[bool, str]:

@@ -170,6 +170,15 @@ def test_data_frames_give_names_and_other_columns_are_refused() -> None:
         it.INNRegressor().fit(x, y).predict(x[:, :2])
 
 
+@pytest.mark.parametrize("kind", [it.INNRegressor, it.INNClassifier])
+def test_progress_is_shown_when_asked(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = samples(60)
+    kind(max_seconds=1).fit(x, y > 0.5)
+    assert capsys.readouterr().err == ""
+    kind(max_seconds=1, verbose=2).fit(x, y > 0.5)
+    assert "step" in capsys.readouterr().err
+
+
 def test_importing_inntd_does_not_import_scikit_learn() -> None:
     code = "import sys, inntd; assert 'sklearn' not in sys.modules; inntd.INNRegressor; assert 'sklearn' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(it.__file__).parent.parent)
@@ -394,27 +403,3 @@ def test_fits_are_silent() -> None:
         warnings.simplefilter("error")
         it.INNRegressor().fit(x, y)
         it.INNClassifier().fit(x, y > 0)
-
-
-# ---- larger than memory ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("optimizer", ["auto", "adam"])
-def test_memory_mapped_data_are_read_in_parts(optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inntd.training.mapped.LARGE", 1)
-    monkeypatch.setattr("inntd.training.mapped.PARTS", (1000, 2000))
-    monkeypatch.setattr("inntd.training.mapped.BLOCK", 700)
-    monkeypatch.setattr("inntd.training.optimizers.MOST_ROWS_OF_AUTOMATIC", 100)
-    x, y = samples(4000)
-    np.save(tmp_path / "x.npy", x)
-    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    model = it.INNRegressor(optimizer=optimizer, rank=5 if optimizer == "adam" else "auto").fit(mapped, y)
-    assert relative_error(model, *samples(500, seed=1)) < (0.3 if optimizer == "adam" else 0.01)
-    assert model.report_["rows"] == 4000
-    low, high = np.array([axis.domain for axis in model.model_.axes]).T
-    assert np.array_equal(low, x.min(axis=0))
-    assert np.array_equal(high, x.max(axis=0))
-    x[1500, 1] = np.nan
-    np.save(tmp_path / "x.npy", x)
-    with pytest.raises(ValueError, match="column 'x1' must be finite, got nan in row 1500"):
-        it.INNRegressor().fit(np.load(tmp_path / "x.npy", mmap_mode="r"), y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 import inntd as it
+from inntd.training.als import fit_als
 from inntd.training.boosting import fit_boosting
 from inntd.training.gradient import fit_adam
 from inntd.training.lbfgs import fit_lbfgs
@@ -204,7 +206,7 @@ def test_files_in_pieces_and_factories(tmp_path: Path, monkeypatch: pytest.Monke
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", y)
     mapped = [np.load(tmp_path / name, mmap_mode="r") for name in ("x.npy", "y.npy")]
-    monkeypatch.setattr("inntd.training.sources.CHUNK_BYTES", 3 * 8 * 700)
+    monkeypatch.setattr("inntd.training.batches.CHUNK_BYTES", 3 * 8 * 700)
     found = fit_adam(axes(), *mapped, rank=4, epochs=80, batch=256, validation_fraction=0.1)
     assert error(found.model) < 2e-2
     assert "validation_loss" in found.history[-1]
@@ -248,6 +250,31 @@ def test_boosting_lowers_the_loss_mode_by_mode() -> None:
     assert error(found.model) < 2e-2
     several = fit_boosting(axes(), x, np.column_stack([y, 2 * y]), rank=4)
     assert several.model.axes[-1].name == "output"
+
+
+def test_boosting_ends_when_its_learner_is_interrupted_and_keeps_the_mode() -> None:
+    calls: list[int] = []
+
+    def interrupted(*given: Any, **options: Any) -> Any:
+        calls.append(1)
+        found = fit_als(*given, **options)
+        return replace(found, status="interrupted") if len(calls) == 2 else found
+
+    x, y = samples()
+    found = fit_boosting(axes(), x, y, rank=6, learner=interrupted)
+    assert (found.status, len(calls), len(found.history)) == ("interrupted", 2, 2)
+    assert found.history[1]["loss"] < found.history[0]["loss"]
+
+
+def test_time_ends_lbfgs_and_boosting() -> None:
+    x, y = samples()
+    for found in (
+        fit_lbfgs(axes(), x, y, rank=3, tolerance=1e-300, max_seconds=1e-3),
+        fit_boosting(axes(), x, y, rank=50, tolerance=0.0, max_seconds=1e-3),
+    ):
+        assert found.status == "max_epochs"
+        assert "raise max_seconds" in found.message
+        assert len(found.history) == 1
 
 
 def _train_in_process(rank: int, world: int, file: str, folder: str) -> None:

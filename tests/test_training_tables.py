@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inntd.training.tables import read_table, write_table
+from inntd.training.pieces import write_pieces
+from inntd.training.tables import read_table
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 text = st.text(st.characters(codec="utf-8", categories=("L", "P", "Zs")), min_size=1).map(lambda word: f"w{word}")
@@ -30,7 +31,7 @@ def written(tmp_path: Path, content: str, name: str = "data.csv") -> Path:
 def test_columns_come_back_to_the_bit(suffix: str, rows: list[tuple[float, str]], tmp_path_factory: Any) -> None:
     path = tmp_path_factory.mktemp("table") / f"data{suffix}"
     values, words = np.array([row[0] for row in rows]), np.array([row[1] for row in rows], dtype=object)
-    write_table(path, {"x, y": values, "word": words})
+    write_pieces(path, iter([{"x, y": values, "word": words}]))
     table = read_table(path, text=["word"])
     assert table.names == ["x, y", "word"]
     assert np.array_equal(table.columns["x, y"], values)
@@ -109,7 +110,7 @@ def test_missing_columns_files_and_suffixes_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must end in one of \.csv.* got '\.xls'"):
         read_table(tmp_path / "data.xls")
     with pytest.raises(FileExistsError):
-        write_table(table.path, {"u": np.zeros(2)})
+        write_pieces(table.path, iter([{"u": np.zeros(2)}]))
 
 
 def test_without_pyarrow_the_message_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

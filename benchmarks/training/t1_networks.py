@@ -1,4 +1,7 @@
-"""T1's peers in torch: a multilayer perceptron, a SIREN and a KAN, each trained by Adam for a given time."""
+"""T1's peers in torch: a multilayer perceptron, a SIREN and a KAN, each trained by Adam for a given time.
+
+A KAN is pykan's (MIT licence), which is not among inntd's dependencies: see benchmarks/README.md.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ import torch
 
 Array = harness.Array
 Network = torch.nn.Module
-Fit = Callable[[Array, Array, int, float], tuple[Network, str]]
+Fit = Callable[[Array, Array, int, float], tuple[Network, dict[str, object]]]
 
 BATCH = 4096
 RATE = 3e-3
@@ -70,7 +73,9 @@ def kan() -> Network:
     """Return pykan's network [5, 5, 5, 1]."""
     from kan import KAN
 
-    return Scaled(KAN(width=[5, 5, 5, 1], grid=5, k=3, seed=0, auto_save=False))
+    body = KAN(width=[5, 5, 5, 1], grid=5, k=3, seed=0, auto_save=False, symbolic_enabled=False)
+    body.save_act = False  # of every activation, for its plots
+    return Scaled(body)
 
 
 def has_kan() -> bool:
@@ -84,12 +89,12 @@ def has_kan() -> bool:
 def trained(make: Callable[[], Network], rate: float = RATE) -> Fit:
     """Return the training of such networks: Adam on random batches, with a cosine rate over the time given."""
 
-    def fit(x: Array, y: Array, seed: int, budget: float) -> tuple[Network, str]:
+    def fit(x: Array, y: Array, seed: int, budget: float) -> tuple[Network, dict[str, object]]:
         torch.manual_seed(seed)
         network = make()
         points, values = torch.from_numpy(x), torch.from_numpy(y).float()
         optimizer = torch.optim.Adam(network.parameters(), rate)
-        begin = time.perf_counter()
+        begin, steps = time.perf_counter(), 0
         while (share := (time.perf_counter() - begin) / budget) < 1:
             optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * share)) / 2
             batch = torch.randint(len(values), (min(BATCH, len(values)),))
@@ -97,7 +102,8 @@ def trained(make: Callable[[], Network], rate: float = RATE) -> Fit:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return network, "max_epochs"
+            steps += 1
+        return network, {"status": "max_epochs", "steps": steps, "epochs": round(steps * BATCH / len(values), 1)}
 
     return fit
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from inntd.training.tables import NamedColumns, Table
 
 Values = npt.NDArray[Any]
+Pairs: TypeAlias = dict[str, tuple[Values, Values]]
+MOST_JUDGED = 100_000  # rows of a file that is read in blocks
 FINISHED = ("converged", "stagnated")  # a training that did all it could
 
 
@@ -57,11 +60,15 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _int_or_auto(text: str) -> int | str:
-    return text if text == "auto" else int(text)
+    with contextlib.suppress(ValueError):
+        return text if text == "auto" else int(text)
+    raise argparse.ArgumentTypeError(f"must be auto or a whole number, got {text!r}")
 
 
 def _float_or_auto(text: str) -> float | str:
-    return text if text == "auto" else float(text)
+    with contextlib.suppress(ValueError):
+        return text if text == "auto" else float(text)
+    raise argparse.ArgumentTypeError(f"must be auto or a number, got {text!r}")
 
 
 def describe(estimator: dict[str, Any]) -> str:
@@ -89,25 +96,23 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _fit_here(options: argparse.Namespace, first: bool) -> int:
     from inntd.results import table
-    from inntd.training.rows import hold_out
-    from inntd.training.tables import read_table
 
     output = options.output or options.data.with_suffix(".inntd")
     picture = output.with_suffix(".png")
     _refuse_existing([output, picture], force=options.force)
     if not 0 <= options.test < 1:
         raise ValueError(f"--test must be a part in [0, 1), got {options.test}")
-    text = [*options.categorical, *(options.target if options.classify else ())]
-    data = read_table(options.data, text=text)
-    inputs = _inputs(data, options)
-    x, y = data.select(inputs), _targets(data, options)
-    used, test = hold_out(len(data), options.test, options.seed) if len(data) > 1 else (np.arange(1), np.arange(0))
+    if options.seed < 0:
+        raise ValueError(f"--seed must be zero or a positive whole number, got {options.seed}")
+    for option in ("target", "column", "categorical"):
+        given = getattr(options, option) or []
+        repeated = [name for name in given if given.count(name) > 1]
+        if repeated:
+            raise ValueError(f"--{option} must name different columns, got {repeated[0]!r} more than once")
     estimator = _estimator(options, first)
-    estimator.fit(x.take(used), y.take(used))
+    pairs = (_fit_blocks if _in_blocks(options) else _fit_table)(options, estimator)
     if not first:
         return DONE
-    parts = {"training": used, **({"test": test} if len(test) else {})}
-    pairs = {name: (y.take(rows).values, estimator.predict(x.take(rows))) for name, rows in parts.items()}
     summary = _summarise(options, estimator, pairs)
     summary["files"] = [str(output)]
     estimator.save(output, overwrite=options.force)
@@ -119,6 +124,45 @@ def _fit_here(options: argparse.Namespace, first: bool) -> int:
     elif not options.quiet:
         print(table(_readable(summary)))
     return DONE if summary["status"] in FINISHED else NOT_CONVERGED
+
+
+def _in_blocks(options: argparse.Namespace) -> bool:
+    from inntd.training.given import file_is_large
+
+    return not options.classify and file_is_large(options.data)
+
+
+def _fit_table(options: argparse.Namespace, estimator: Any) -> Pairs:
+    """Train on a table in memory; return given and predicted targets of the parts of its rows."""
+    from inntd.training.rows import hold_out
+    from inntd.training.tables import read_table
+
+    data = read_table(options.data, text=[*options.categorical, *(options.target if options.classify else ())])
+    inputs = _inputs(data, options)
+    x, y = data.select(inputs), _targets(data, options)
+    data.refuse_text([name for name in inputs if name not in options.categorical])
+    data.refuse_missing([*inputs, *options.target], nan=options.nan)
+    used, test = hold_out(len(data), options.test, options.seed) if len(data) > 1 else (np.arange(1), np.arange(0))
+    estimator.fit(x.take(used), y.take(used))
+    parts = {"training": used, **({"test": test} if len(test) else {})}
+    return {name: (y.take(rows).values, estimator.predict(x.take(rows))) for name, rows in parts.items()}
+
+
+def _fit_blocks(options: argparse.Namespace, estimator: Any) -> Pairs:
+    """Train on a file that is read in blocks; at most 100,000 rows each are set aside and looked at again."""
+    from inntd.training.batches import FileBatches, Without, choose_rows, named, read_rows
+
+    batches = FileBatches(options.data, options.target, options.column)
+    random = np.random.default_rng(options.seed)
+    chosen = choose_rows(len(batches), 2 * MOST_JUDGED, random)
+    test, known = np.split(chosen, [min(int(options.test * len(batches)), MOST_JUDGED)])
+    estimator.fit(Without(batches, test) if len(test) else batches)
+    pairs: Pairs = {}
+    for name, rows in (("training", known[:MOST_JUDGED]), ("test", test)):
+        if len(rows):
+            x, y = named(read_rows(batches, rows), batches)
+            pairs[name] = (y.values, estimator.predict(x))
+    return pairs
 
 
 def _refuse_existing(paths: list[Path], *, force: bool) -> None:
@@ -170,7 +214,7 @@ def _estimator(options: argparse.Namespace, first: bool) -> Any:
     )
 
 
-def _summarise(options: argparse.Namespace, estimator: Any, parts: dict[str, tuple[Values, Values]]) -> dict[str, Any]:
+def _summarise(options: argparse.Namespace, estimator: Any, parts: Pairs) -> dict[str, Any]:
     """Return what a training did, as JSON carries it."""
     from inntd.training.estimator_files import plain
 
@@ -186,6 +230,7 @@ def _summarise(options: argparse.Namespace, estimator: Any, parts: dict[str, tup
         "message": report.pop("message"),
         "errors": {**errors, "validation": report.pop("validation_error"), "validation_by": report.pop("validation")},
         "seconds": report.pop("seconds"),
+        "losses": [plain(entry["loss"]) for entry in estimator.history_ if "loss" in entry],
         "report": report,
     }
 
@@ -234,7 +279,7 @@ def _validation_row(errors: dict[str, Any], classes: bool) -> tuple[str, str]:
     return "validation error", f"{errors['validation']:.3g} {unit}  ({errors['validation_by']})"
 
 
-def _draw(parts: dict[str, tuple[Values, Values]], targets: list[str], path: Path) -> None:
+def _draw(parts: Pairs, targets: list[str], path: Path) -> None:
     from inntd.models.atomic import write_atomically
     from inntd.results.parity import plot_parity
 
@@ -247,29 +292,32 @@ def _draw(parts: dict[str, tuple[Values, Values]], targets: list[str], path: Pat
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from inntd.training.tables import write_table
+    from inntd.training.pieces import write_pieces
 
     if options.output is not None:
         _refuse_existing([options.output], force=options.force)
-    printed = write_table(options.output, _predicted(options.model, options.data), overwrite=options.force)
-    if printed is not None:
-        print(printed)
+    write_pieces(options.output, _predicted(options.model, options.data), overwrite=options.force)
     return DONE
 
 
-def _predicted(model: Path, path: Path) -> dict[str, Values]:
-    """Return columns of predictions: targets, or a class and its probabilities; of a field without estimator, "u"."""
+def _predicted(model: Path, path: Path) -> Iterator[dict[str, Values]]:
+    """Yield columns of predictions, in pieces: targets, or a class and its probabilities; of a field alone, "u"."""
     import inntd
     from inntd.training.estimator_files import estimator_class
-    from inntd.training.tables import read_table
+    from inntd.training.pieces import read_pieces
 
     kind = estimator_class(model)
     if kind is None:
         field = inntd.load(model)
-        data = read_table(path).select([axis.name for axis in field.axes])
-        return {"u": field(data.numbers()).numpy()}
+        for data in read_pieces(path, [axis.name for axis in field.axes], ()):
+            yield {"u": field(data.numbers()).numpy()}
+        return
     estimator = kind.load(model)
-    data = read_table(path, text=estimator.text_columns()).select(estimator.column_names())
+    for data in read_pieces(path, estimator.column_names(), estimator.text_columns(), nan=estimator.nan):
+        yield _columns(estimator, data)
+
+
+def _columns(estimator: Any, data: NamedColumns) -> dict[str, Values]:
     names = estimator.target_names()
     if not hasattr(estimator, "classes_"):
         values = estimator.predict(data)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -27,12 +28,31 @@ def write_atomically(path: Path, content: bytes, *, overwrite: bool = False) -> 
     OSError
         When writing fails. What was there before stays as it was, and nothing is left aside.
     """
+    with written_aside(path, overwrite=overwrite) as aside:
+        _write(aside, content)
+
+
+@contextlib.contextmanager
+def written_aside(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield the name of a file to write in place of `path`, which is given its own name at the end, if that comes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with written_aside(Path(folder, "a.txt")) as aside:
+    ...         _ = aside.write_text("whole")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['a.txt']
+    """
     path = Path(os.path.realpath(path))
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists already: pass overwrite=True to replace it")
     aside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
     try:
-        _write(aside, content)
+        yield aside
+        with open(aside, "rb+") as file:
+            os.fsync(file.fileno())
         if overwrite:
             if path.exists():
                 shutil.copymode(path, aside)
@@ -47,8 +67,6 @@ def write_atomically(path: Path, content: bytes, *, overwrite: bool = False) -> 
 def _write(path: Path, content: bytes) -> None:
     with open(path, "xb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _name_new(aside: Path, path: Path) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import sympy
@@ -14,7 +13,7 @@ from inntd import _checks
 from inntd._checks import StabilityWarning
 from inntd.axes import Axis
 from inntd.problems import describe
-from inntd.problems.algebra import SeparationError, Terms, is_coupled
+from inntd.problems.algebra import Terms
 from inntd.problems.align import JUMPS_LEFT_OUT
 from inntd.problems.align import align as align_axes
 from inntd.problems.assembler import Assembler
@@ -30,15 +29,11 @@ from inntd.problems.conditions import (
 )
 from inntd.problems.counting import check_counts
 from inntd.problems.determined import check_determined
+from inntd.problems.exact import exact_expression, separate_exact
 from inntd.problems.expand import Separator
 from inntd.problems.faces import check_faces, check_flux_unknowns, flux_form, refuse_faces
-from inntd.problems.fields import Unknown, expression_of, fields_in
-from inntd.problems.given import check_domains
-from inntd.problems.indicator import Indicator
-from inntd.problems.nodes import Operator
 from inntd.problems.numerical import DEFAULT_RANK, DEFAULT_TOLERANCE, SMALLEST_TOLERANCE, Numerical, Separation
 from inntd.problems.omissions import check_parameters, idle_indicators
-from inntd.problems.pieces import check_pieces
 from inntd.problems.separate import BilinearTerm, LinearTerm, PointFunction, SeparatedFunction
 from inntd.problems.setting import Setting, setting_of_strong, setting_of_weak
 from inntd.problems.stability import doubts
@@ -46,6 +41,7 @@ from inntd.problems.tensor import scalar_of
 from inntd.problems.text import shorten
 from inntd.problems.transport import check_transport
 from inntd.problems.weaken import by_parts, weak_form
+from inntd.problems.wellformed import check_orders, check_symbols, given_conditions, split_form
 
 
 class Problem:
@@ -155,7 +151,7 @@ class Problem:
         self.unknowns, self.unknown = self.setting.unknowns, self.setting.unknowns[0]
         self.axes: tuple[Axis, ...] = self.setting.axes
         self.component = self.setting.component
-        self.written_conditions = _conditions(conditions, self.unknowns)
+        self.written_conditions = given_conditions(conditions, self.unknowns)
         self._given: dict[str, Any] = {
             "weak": weak, "strong": strong, "conditions": self.written_conditions, "title": title, "exact": exact,
             "align": align, "separation_rank": self.separation_rank,
@@ -200,12 +196,12 @@ class Problem:
             if self.is_strong:
                 terms = by_parts(separator, terms)
                 terms = self._add_fluxes(terms, separator, assembler)
-            operator, load = _split(terms, self.setting)
+            operator, load = split_form(terms, self.setting)
             self.operator: tuple[BilinearTerm, ...] = assembler.operator(operator)
             self.load: tuple[LinearTerm, ...] = assembler.load(load)
         except ValueError as error:
             raise type(error)(f"{name}: {error}") from None
-        _check_orders(self.operator, self.load, self.axes, name)
+        check_orders(self.operator, self.load, self.axes, name)
 
     def _add_fluxes(self, terms: Terms, separator: Separator, assembler: Assembler) -> Terms:
         """Add the face terms of the flux conditions to the weak form."""
@@ -234,24 +230,12 @@ class Problem:
         check_parameters(self.axes, self.operator, self.load, self.conditions)
 
     def _separate_exact(self, exact: Any, separator: Separator, assembler: Assembler) -> None:
+        self.exact_expression: sympy.Expr | None = None
         self.exact: SeparatedFunction | None = None
         self.exact_function: SeparatedFunction | PointFunction | None = None
-        self.exact_expression: sympy.Expr | None = None
-        if exact is None:
-            return
-        expression = self.exact_expression = self._joined_exact(exact)
-        try:
-            terms = separator.terms(expression)
-            if is_coupled(terms) and not expression.has(Operator):  # its own values are better than separated ones
-                self.exact_function = PointFunction(self.axes, expression)
-            else:
-                self.exact = self.exact_function = assembler.separated(terms)
-        except SeparationError as error:
-            if expression.has(Operator):
-                raise ValueError(f"exact: {error}") from None
-            self.exact_function = PointFunction(self.axes, expression)
-        except ValueError as error:
-            raise ValueError(f"exact: {error}") from None
+        if exact is not None:
+            self.exact_expression = exact_expression(exact, self.setting)
+            self.exact, self.exact_function = separate_exact(self.exact_expression, separator, assembler, self.axes)
 
     def _warn(self) -> None:
         """Warn of what is allowed, but likely not meant or not stable."""
@@ -272,25 +256,6 @@ class Problem:
         self.conditions = tuple(map(alignment.condition, self.conditions))
         if self.exact is not None:
             self.exact = self.exact_function = alignment.function(self.exact)
-
-    def _joined_exact(self, exact: Any) -> sympy.Expr:
-        """Return the exact solution as one expression; of several components as a function of the component axis."""
-        count = self.setting.components
-        if self.component is None:
-            parts = [expression_of(exact, "exact")]
-        elif isinstance(exact, (list, tuple)) and len(exact) == count:
-            parts = [expression_of(part, f"exact[{k}]") for k, part in enumerate(exact)]
-        else:
-            names = ", ".join(self.setting.names())
-            raise ValueError(f"exact must be a list of {count} expressions, one each for {names}, got {exact!r}")
-        for part in parts:
-            if fields_in(part):
-                raise ValueError(f"exact must not contain unknowns or test functions, got {shorten(part)}")
-            check_symbols(part, self.axes, "exact")
-        if self.component is None:
-            return parts[0]
-        c = self.axes[self.component]._sympy_()
-        return sympy.Add(*(part * Indicator(sympy.Abs(c - k) < sympy.Rational(1, 2)) for k, part in enumerate(parts)))
 
     def refined(self, tolerance: float) -> Problem:
         """Return this problem with everything separated to a tolerance: itself, if it is already.
@@ -350,88 +315,3 @@ class Problem:
             f"Problem({self.title or 'untitled'}: {self.setting.unknown_names()}({shorten(axes)}), "
             f"{len(self.operator)} operator terms, {len(self.load)} load terms, {len(self.conditions)} conditions)"
         )
-
-
-def _conditions(conditions: Any, unknowns: Sequence[Unknown]) -> tuple[Condition, ...]:
-    if isinstance(conditions, Condition):
-        conditions = (conditions,)
-    if isinstance(conditions, (str, bytes)) or not isinstance(conditions, Iterable):
-        raise TypeError(f"conditions must be a list such as [u.on(x) == 0], got {conditions!r}")
-    result = tuple(conditions)
-    for i, condition in enumerate(result):
-        if not isinstance(condition, Condition):
-            raise TypeError(
-                f"conditions[{i}] must be made by u.on(...) == value or u.at(t=0) == value, got {condition!r}"
-            )
-        if not any(condition.unknown is unknown for unknown in unknowns):
-            known = " and ".join(map(repr, unknowns))
-            raise ValueError(f"conditions[{i}] is about another unknown, {condition.unknown!r}, than {known}")
-    return result
-
-
-def check_symbols(expression: sympy.Expr, axes: Sequence[Axis], where: str) -> None:
-    """Refuse symbols that are no axes of the unknown, and functions that are not known on all of an axis."""
-    known = [axis.name for axis in axes if axis.kind != "component"]
-    strangers = sorted({symbol.name for symbol in expression.free_symbols} - set(known))
-    if strangers:
-        hints = difflib.get_close_matches(strangers[0], known, 1)
-        hint = f"; did you mean {hints[0]}?" if hints else ""
-        raise ValueError(
-            f"{where}: unknown symbol{'s' if len(strangers) > 1 else ''} {', '.join(strangers)}; "
-            f"the axes of the unknown are {shorten(', '.join(known))}{hint}"
-        )
-    check_domains(expression, axes, where)
-    check_pieces(expression, axes, where)
-
-
-def _split(terms: Terms, setting: Setting) -> tuple[Terms, Terms]:
-    """Return the bilinear terms, and the linear ones with their sign changed."""
-    operator: Terms = {}
-    load: Terms = {}
-    for key, number in terms.items():
-        trial, test, _ = key
-        if test is None:
-            shown = describe.shown_key(key, number, setting)
-            names = " or ".join(v.name for v in setting.tests)
-            raise ValueError(f"every term must be linear in the test function {names}, got the term {shorten(shown)}")
-        if trial is None:
-            load[key] = -number
-        else:
-            operator[key] = number
-    _check_present(operator, setting)
-    return operator, load
-
-
-def _check_present(operator: Terms, setting: Setting) -> None:
-    """Every component of every unknown and every test function must be left."""
-    if not operator:
-        u, v = setting.unknown_names(), setting.tests[0].name
-        raise ValueError(f"the unknown {u} cancels out: no term is left with {u} and {v}")
-    if setting.component is None:
-        return
-    for side, names in enumerate((setting.names(), setting.names(tests=True))):
-        present = {dict(key[side] or ())[setting.component] - 1 for key in operator}
-        missing = [name for k, name in enumerate(names) if k not in present]
-        if missing:
-            what = "no term holds" if side == 0 else "no term with an unknown is tested with"
-            raise ValueError(f"{what} {', '.join(missing)}: the problem leaves it undetermined")
-
-
-def _check_orders(
-    operator: Sequence[BilinearTerm], load: Sequence[LinearTerm], axes: Sequence[Axis], name: str
-) -> None:
-    """Refuse derivatives that the basis does not carry."""
-    for position, axis in enumerate(axes):
-        orders = [max(term.forms[position].trial, term.forms[position].test) for term in operator]
-        order = max(orders + [term.forms[position].test for term in load])
-        if order and axis.discrete:
-            raise ValueError(f"{name}: the axis {axis.name} is discrete, so nothing can be differentiated in it")
-        if order > 1:
-            remedy = (
-                "integrate by parts, or use strong=, which does it"
-                if axis.kind == "space" and name == "weak"
-                else "write the equation as one of first order in that axis"
-            )
-            raise ValueError(
-                f"{name}: a derivative of order {order} in the {axis.kind} axis {axis.name} is not supported; {remedy}"
-            )

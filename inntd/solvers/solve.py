@@ -12,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from inntd import _checks
+from inntd._kernels import blas_threads
 from inntd._version import __version__
 from inntd.models import CPModel, TuckerModel
 from inntd.models.result import Answer, ErrorEstimate, Step
@@ -77,7 +78,8 @@ def solve(
     seed
         Of the starting values; one seed gives the same bits on one machine.
     threads
-        Threads of the dense linear algebra; torch's setting by default.
+        Of the core, and of the dense linear algebra of NumPy and SciPy; by default torch's setting for the core and one
+        for the linear algebra, whose matrices are small.
     progress
         Whether to show a progress bar on standard error; by default on a terminal only.
 
@@ -114,7 +116,7 @@ def solve(
     begin = time.perf_counter()
     if tolerance is not None:
         problem = problem.refined(SEPARATION * tolerance)
-    with _Threads(threads), _Progress(progress, plan) as bar:
+    with _Threads(threads), blas_threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
         singular = constant_nullspace(system, problem.setting.names())
         if method not in BY_COMPONENT:

@@ -21,18 +21,19 @@ import numpy as np
 import numpy.typing as npt
 
 from inntd import _checks
+from inntd._kernels import blas_threads
 from inntd.axes import Axis
 from inntd.models import CPModel
+from inntd.training import arguments
 from inntd.training.alternation import Alternation
-from inntd.training.mesh import distinct_levels, warn_of_fine_mesh
+from inntd.training.mesh import warn_of_fine_meshes
 from inntd.training.outcome import FitResult, FitStatus
 from inntd.training.rank import chosen_rank, start
 from inntd.training.samples import Samples
 from inntd.training.smoothness import Smoothness, checked_smoothness
 
-MOST_LEVELS = 1000  # elements above which nobody counts the distinct values
 
-
+@blas_threads()
 def fit_als(
     axes: Sequence[Axis],
     x: npt.ArrayLike,
@@ -106,18 +107,17 @@ def fit_als(
     ('converged', True)
     """
     begin = time.perf_counter()
-    most, least = _checks.positive_int("sweeps", sweeps), _checks.finite_float("tolerance", tolerance)
-    late = np.inf if max_seconds is None else begin + _checks.finite_float("max_seconds", max_seconds, positive=True)
-    penalty = _checks.finite_float("ridge", ridge)
+    most, least = _checks.positive_int("sweeps", sweeps), arguments.non_negative("tolerance", tolerance)
+    limit = arguments.seconds(max_seconds)
+    late = np.inf if limit is None else begin + limit
+    penalty, callback = arguments.non_negative("ridge", ridge), arguments.function("callback", callback)
     samples = Samples.checked(axes, x, y, weights)
     scale = float(np.sqrt(np.average((samples.y**2).mean(axis=1), weights=samples.weights))) or 1.0
     samples = replace(samples, y=samples.y / scale)
     random = np.random.default_rng(_checks.positive_int("seed", seed, minimum=0))
     penalties = [Smoothness(axis, checked_smoothness(smoothness)) for axis in axes]
     modes = None if rank == "auto" else _checks.positive_int("rank", rank)
-    for axis, column in zip(axes, samples.x, strict=True):
-        if axis.elements < MOST_LEVELS:
-            warn_of_fine_mesh(axis, len(distinct_levels(column)))
+    warn_of_fine_meshes(axes, samples.x)
     if modes is None:
         state, interrupted, why = chosen_rank(axes, samples, penalties, penalty, random, late)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,10 @@ import numpy.typing as npt
 from inntd import _checks
 from inntd.axes import Axis
 from inntd.models import CPModel
+from inntd.training import arguments
 from inntd.training.als import fit_als
+from inntd.training.extrapolation import evaluate
+from inntd.training.mesh import FineMeshWarning
 from inntd.training.outcome import FitResult, FitStatus
 from inntd.training.samples import check_samples
 
@@ -25,6 +29,7 @@ def fit_boosting(
     rank: int,
     weights: npt.ArrayLike | None = None,
     tolerance: float = 1e-6,
+    max_seconds: float | None = None,
     learner: Callable[..., FitResult] = fit_als,
     seed: int = 0,
     callback: Callable[[dict[str, Any]], Any] | None = None,
@@ -42,6 +47,8 @@ def fit_boosting(
         Largest number of modes.
     tolerance : float, default 1e-6
         Stop when a mode lowers the root of the loss by less than this share of it.
+    max_seconds : float, optional
+        No mode begins after so much wall time.
     learner : callable, default `fit_als`
         Fits one mode: `fit_als`, `fit_adam` or `fit_lbfgs`.
     **options
@@ -66,47 +73,48 @@ def fit_boosting(
     """
     began = time.perf_counter()
     most = _checks.positive_int("rank", rank)
-    tolerance = _checks.finite_float("tolerance", tolerance)
+    tolerance, seed = arguments.non_negative("tolerance", tolerance), _checks.positive_int("seed", seed, minimum=0)
+    limit, callback = arguments.seconds(max_seconds), arguments.function("callback", callback)
+    late = np.inf if limit is None else began + limit
+    if not callable(learner):
+        raise TypeError(f"learner must be a function such as fit_als, got {learner!r}")
     columns, values, shares = check_samples(axes, x, y, weights)
     points, several = np.stack(columns, 1), np.ndim(y) > 1
     left = values if several else values[:, 0]
     model: CPModel | None = None
     history: list[dict[str, Any]] = []
-    status, message = _status("max_epochs", f"used all {most} modes: more may lower the loss")
+    status: FitStatus = "max_epochs"
+    message = f"used all {most} modes: more may lower the loss"
     try:
         for mode in range(most):
-            found = learner(axes, points, left, rank=1, weights=weights, seed=seed + mode, **options).model
+            with warnings.catch_warnings():
+                if mode:  # what is wrong with the mesh was said once
+                    warnings.simplefilter("ignore", FineMeshWarning)
+                learnt = learner(axes, points, left, rank=1, weights=weights, seed=seed + mode, **options)
+            found = learnt.model
             assert isinstance(found, CPModel)
-            rest = left - _predict(found, points, left.shape)
+            rest = left - evaluate(found, points, left.shape[1] if several else None, "clamp")
             loss, before = (float(np.average(_squares(r), weights=shares)) for r in (rest, left))
             if not loss**0.5 < (1 - tolerance) * before**0.5 and model is not None:
-                status, message = _status("converged", f"mode {mode + 1} lowered the loss by less than asked")
+                status, message = "converged", f"mode {mode + 1} lowered the loss by less than asked"
                 break
             model, left = (found if model is None else model + found), rest
             history.append({"step": mode + 1, "loss": loss, "seconds": time.perf_counter() - began})
             if callback is not None:
                 callback(history[-1])
+            if learnt.status == "interrupted":  # the learner kept Ctrl-C to itself, and the best of its mode
+                raise KeyboardInterrupt
+            if time.perf_counter() > late:
+                message = f"the time was over after {mode + 1} modes: raise max_seconds"
+                break
     except KeyboardInterrupt:
         if model is None:
             raise
-        status, message = _status("interrupted", "interrupted: the modes so far were kept")
+        status, message = "interrupted", "interrupted: the modes so far were kept"
     assert model is not None
     return FitResult(model, status, message, history, time.perf_counter() - began, {"rank": model.rank})
-
-
-def _status(status: FitStatus, message: str) -> tuple[FitStatus, str]:
-    return status, message
 
 
 def _squares(residual: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     squares: npt.NDArray[np.float64] = (residual.reshape(len(residual), -1) ** 2).mean(1)
     return squares
-
-
-def _predict(model: Any, points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Return values of the shape of y: the last axis of a model of several outputs is theirs."""
-    if len(shape) > 1:
-        count = shape[1]
-        points = np.column_stack([np.repeat(points, count, 0), np.tile(np.arange(count), len(points))])
-    found: npt.NDArray[np.float64] = model(points).detach().numpy().reshape(shape)
-    return found

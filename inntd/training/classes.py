@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,15 +37,16 @@ def train_classes(rows: Rows, columns: Sequence[Column], names: Sequence[str], o
 
 
 def _train_classes(rows: Rows, columns: Sequence[Column], names: Sequence[str], options: Options) -> FitResult:
+    begin = time.perf_counter()
     levels = [len(distinct_levels(values)) for values in rows.x.T]
     elements = [given or min(MOST_ELEMENTS, count - 1) for given, count in zip(options.elements, levels, strict=True)]
     axes = fit_axes(rows.x, columns, names, elements, [given or 1 for given in options.s], options.nodes)
-    strength, choices, chosen = _strength(axes, rows, options)
+    strength, choices, chosen = _strength(axes, rows, options, begin)
     if chosen is not None and chosen.status != "converged":
         result = chosen
     else:
         stronger = [value for value in STRENGTHS if value > strength]
-        result = _fit(axes, rows, options, [*stronger, strength], None)
+        result = _fit(axes, rows, options, [*stronger, strength], None, begin)
     told = {
         "optimizer": "lbfgs",
         "why": "the likelihood of classes is no sum of squares",
@@ -56,7 +58,9 @@ def _train_classes(rows: Rows, columns: Sequence[Column], names: Sequence[str], 
     return replace(result, choices=told | choices)
 
 
-def _strength(axes: Sequence[Axis], rows: Rows, options: Options) -> tuple[float, dict[str, Any], FitResult | None]:
+def _strength(
+    axes: Sequence[Axis], rows: Rows, options: Options, begin: float
+) -> tuple[float, dict[str, Any], FitResult | None]:
     """Return the weight of the penalty with the least loss on rows held out, what to report, and the last fit."""
     fraction = HELD_OUT if options.validation_fraction is None else options.validation_fraction
     if options.smoothness is not None:
@@ -67,7 +71,7 @@ def _strength(axes: Sequence[Axis], rows: Rows, options: Options) -> tuple[float
     total, result = np.zeros(len(STRENGTHS)), None
     folds = _folds(len(rows), options.seed) if several else [hold_out(len(rows), fraction, options.seed)]
     for kept, held in folds:
-        result = _fit(axes, rows.take(kept), options, STRENGTHS, rows.take(held))
+        result = _fit(axes, rows.take(kept), options, STRENGTHS, rows.take(held), begin)
         losses = np.array(result.choices["losses"])
         total = total[: len(losses)] + losses[: len(total)] * len(held)
         if result.status != "converged":
@@ -84,7 +88,12 @@ def _folds(count: int, seed: int) -> list[tuple[npt.NDArray[np.int64], npt.NDArr
 
 
 def _fit(
-    axes: Sequence[Axis], rows: Rows, options: Options, strengths: Sequence[float], held: Rows | None
+    axes: Sequence[Axis],
+    rows: Rows,
+    options: Options,
+    strengths: Sequence[float],
+    held: Rows | None,
+    begin: float,
 ) -> FitResult:
     return fit_softmax(
         axes,
@@ -94,7 +103,7 @@ def _fit(
         weights=rows.weights,
         strengths=strengths,
         held_out=None if held is None else (held.x, held.y, held.weights),
-        max_seconds=options.max_seconds,
+        max_seconds=max(options.max_seconds - (time.perf_counter() - begin), 0.0),
         seed=options.seed,
         callback=options.callback,
     )

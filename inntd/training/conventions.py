@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.sparse
 from sklearn.utils.validation import check_array
 
+from inntd.training.batches import Batches
 from inntd.training.tables import NamedColumns
 
 try:
@@ -24,6 +25,8 @@ _FINITE = (
 
 def as_numbers(X: Any) -> npt.NDArray[np.float64]:
     """Return X as a new float64 matrix, NaN and infinity included; refuse sparse, complex, empty and other shapes."""
+    if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+        raise ValueError("Complex data not supported: X must hold real numbers")
     numbers: npt.NDArray[np.float64] = check_array(X, dtype=np.float64, copy=True, order="C", **{_FINITE: False})
     return numbers
 
@@ -47,6 +50,15 @@ def note_columns(estimator: Any, X: Any, *, reset: bool) -> Any:
     else:
         validate_data(estimator, X, reset=reset, skip_check_array=True)
     return X
+
+
+def note_block(estimator: Any, batches: Batches) -> None:
+    """Remember the number and the names of the columns of data in blocks."""
+    if hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
+    if batches.names is not None:
+        estimator.feature_names_in_ = np.array(batches.names, dtype=object)
+    estimator.n_features_in_ = batches.width
 
 
 def _note_names(estimator: Any, X: NamedColumns, reset: bool) -> npt.NDArray[Any]:

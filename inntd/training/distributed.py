@@ -1,4 +1,7 @@
-"""Steps of Adam shared among processes: each computes the gradient of its blocks, all make the same step."""
+"""Steps of Adam shared among processes: each computes the gradient of its blocks, all make the same step.
+
+The numbers are computed on the CPU; gloo adds them up there, nccl on the GPUs, where these connect the machines.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,22 @@ def processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def backend() -> str:
+    """Return "nccl" where every process of this machine has a GPU of its own, else "gloo"."""
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return "nccl" if dist.is_nccl_available() and torch.cuda.device_count() >= local else "gloo"
+
+
+def reduced(numbers: torch.Tensor, operation: dist.ReduceOp.RedOpType) -> torch.Tensor:
+    """Return the sum or the maximum over all processes; nccl takes numbers on a GPU only, so they go there and back."""
+    if dist.get_backend() == "nccl":
+        shared = numbers.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))))
+        dist.all_reduce(shared, op=operation)
+        return shared.to(numbers.device)
+    dist.all_reduce(numbers, op=operation)
+    return numbers
+
+
 @contextlib.contextmanager
 def together() -> Iterator[bool]:
     """Join the processes that `torchrun` started, if it did; yields whether this is the first of them.
@@ -33,7 +52,7 @@ def together() -> Iterator[bool]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield True
         return
-    dist.init_process_group("gloo")
+    dist.init_process_group(backend())
     try:
         yield dist.get_rank() == 0
     finally:
@@ -44,9 +63,7 @@ def any_of(condition: bool) -> bool:
     """Return whether the condition holds in any process: decisions by the clock must be the same in all."""
     if processes() == 1:
         return condition
-    flag = torch.tensor(float(condition))
-    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-    return bool(flag)
+    return bool(reduced(torch.tensor(float(condition)), dist.ReduceOp.MAX))
 
 
 def shared_step(
@@ -76,7 +93,7 @@ def shared_step(
     loss = core.partial_gradient(share, batch, _kernels.threads())
     parts = native.take("gradient")
     flat = torch.cat([part.reshape(-1).double() for part in parts] + [torch.tensor([loss], dtype=torch.float64)])
-    dist.all_reduce(flat)
+    flat = reduced(flat, dist.ReduceOp.SUM)
     gradients = torch.split(flat[:-1], [part.numel() for part in parts])
     total = float(flat[-1])
     if np.isfinite(total):

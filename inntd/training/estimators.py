@@ -13,11 +13,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from inntd.training import estimator_files, mapped, settings
+from inntd.training import estimator_files, large, settings
+from inntd.training.batches import Batches, rows_at_once
 from inntd.training.classes import train_classes
 from inntd.training.columns import apply_columns, read_columns
-from inntd.training.conventions import column_names, note_columns, target_names
+from inntd.training.conventions import column_names, note_block, note_columns, target_names
 from inntd.training.extrapolation import evaluate, refuse_outside
+from inntd.training.given import open_batches, open_table
 from inntd.training.mesh import axis_names
 from inntd.training.options import Trainer
 from inntd.training.outcome import FitResult
@@ -97,6 +99,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries n
 
     def _evaluate(self, X: Any, outputs: int | None) -> Array:
         check_is_fitted(self)
+        if isinstance(X, np.memmap) and X.ndim == 2 and len(X) > (step := rows_at_once(X.shape[1])):
+            parts = (self._evaluate(np.asarray(X[i : i + step]), outputs) for i in range(0, len(X), step))
+            return np.concatenate(list(parts))
         X = note_columns(self, X, reset=False)
         x = apply_columns(X, self._columns, nan=self.nan)
         if self.extrapolate == "raise":
@@ -206,13 +211,18 @@ class INNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     True
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> INNRegressor:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> INNRegressor:
         """Train on samples.
 
         Parameters
         ----------
-        X : array or data frame (K, D)
+        X : array or data frame (K, D), path of a table, or factory of batches
+            Of a ``.csv``, ``.parquet`` or ``.npy`` file all columns but the targets are inputs (those of ``.npy`` are
+            called ``x0``, ``x1``, …). A factory is a function that returns an iterable of ``(x, y)`` or ``(x, y,
+            weights)``, the same rows at each call. Large files (256 MB of numbers), memory-mapped arrays of that
+            size, and factories are read in blocks, in a bounded part of the memory.
         y : array, series or data frame (K,) or (K, C)
+            Of a file: the name of the target's column, or a list of names. Of a factory: leave it out.
         sample_weight : array (K,), optional
             Non-negative.
 
@@ -226,32 +236,38 @@ class INNRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         ValueError, TypeError
             When the data or the parameters are not usable; the message names the column.
         """
+        batches = open_batches(X, y)
+        if batches is not None:
+            return self._fit_batches(batches, sample_weight)
+        X, y = open_table(X, y)
         X = note_columns(self, X, reset=True)
         self._targets = target_names(y)
-        if mapped.is_large(X):
-            return self._fit_mapped(X, y, sample_weight)
         targets = numeric_targets(X, y)
         present = present_targets(targets, nan=self.nan)
         self._y_shape = targets.shape[1:]
         self._fit(X, targets.reshape(len(targets), -1), sample_weight, present, train)
         return self
 
-    def _fit_mapped(self, X: Any, y: Any, sample_weight: Any) -> INNRegressor:
-        """Train on data larger than memory."""
-        if sample_weight is not None or len(self.categorical) or self.nan == "drop":
+    def _fit_batches(self, batches: Batches, sample_weight: Any) -> INNRegressor:
+        """Train on data that are read in blocks."""
+        if sample_weight is not None:
+            raise ValueError("sample_weight must be None for data in blocks: let a function return (x, y, weights)")
+        if len(self.categorical):
             raise ValueError(
-                "a large memory-mapped X takes neither sample_weight, categorical nor nan='drop': "
-                "pass a copy in memory, np.array(X)"
+                f"categorical must be empty for data in blocks, got {list(self.categorical)}: pass a part of the rows "
+                "in memory"
             )
-        if np.ndim(y) not in (1, 2) or len(y) != len(X):
-            raise ValueError(f"y must have shape ({len(X)},) or ({len(X)}, C), got {np.shape(y)}")
+        note_block(self, batches)
+        self._targets = batches.targets
         names = column_names(self)
-        self._y_shape = np.shape(y)[1:]
-        self._columns = mapped.scan(X, y, names)
         with Progress(self.verbose) as progress:
             options = settings.options(self, names, progress)
-            result = mapped.train_mapped(X, y, self._columns, axis_names(["output", *names])[1:], options)
-        self._keep(result, len(X), 0, 0)
+            checked = large.Checked(batches, names, self.nan)
+            scan = large.scan(checked)
+            self._y_shape = () if batches.one_target else (len(scan.scaling.mean),)
+            result = large.train_large(checked, scan, axis_names(["output", *names])[1:], options)
+        self._columns = scan.columns
+        self._keep(result, scan.rows, scan.rows - scan.used, 0)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -296,7 +312,10 @@ class INNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> INNClassifier:
-        """Train on samples of classes: X (K, D), labels y (K,), weights (K,); see `INNRegressor.fit`."""
+        """Train on samples of classes: X (K, D) or a file, labels y (K,), weights (K,); see `INNRegressor.fit`."""
+        if callable(X) and not hasattr(X, "shape"):
+            raise TypeError("X must be an array, a data frame or a file for classification, got a function")
+        X, y = open_table(X, y)
         X = note_columns(self, X, reset=True)
         self._targets = target_names(y)
         labels = class_labels(X, y)

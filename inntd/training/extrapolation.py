@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from inntd.models import Field
+from inntd.models import CPModel, Field
 from inntd.training.columns import Column
 
 Array = npt.NDArray[np.float64]
@@ -57,7 +57,19 @@ def evaluate(model: Field, x: Array, outputs: int | None, extrapolate: Extrapola
         return found
     if outputs is None:
         return _values(model, x, extrapolate)
-    return np.stack([_values(model.at(output=c), x, extrapolate) for c in range(outputs)], axis=1)
+    return np.stack([_values(_output(model, c), x, extrapolate) for c in range(outputs)], axis=1)
+
+
+def _output(model: Any, c: int) -> Any:
+    """Return the field of one output; the modes that only other outputs have are left out."""
+    if not isinstance(model, CPModel):
+        return model.at(output=c)
+    *factors, outputs = (factor.detach() for factor in model.factors)
+    kept = torch.nonzero(outputs[c])[:, 0]
+    if len(kept) == 0:
+        kept = torch.arange(1)
+    factors = [factor[:, kept] for factor in factors]
+    return CPModel.from_factors(model.axes[:-1], [factors[0] * outputs[c, kept], *factors[1:]])
 
 
 def _values(model: Any, x: Array, extrapolate: Extrapolate) -> Array:

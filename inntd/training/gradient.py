@@ -17,10 +17,12 @@ import torch
 from inntd import _checks, _kernels
 from inntd.axes import Axis
 from inntd.models import CPModel
-from inntd.training import checkpoint
+from inntd.training import arguments, checkpoint
 from inntd.training.distributed import any_of, processes, shared_step
+from inntd.training.extrapolation import evaluate
 from inntd.training.native import NativeModel, dtype_of
 from inntd.training.outcome import FitResult, FitStatus
+from inntd.training.scaling import centre_and_scale
 from inntd.training.sources import Chunk, Source, make_source
 
 Array = npt.NDArray[np.float64]
@@ -82,10 +84,11 @@ def fit_adam(
     ----------
     axes : sequence of D Axis
         Their ranges hold all samples.
-    x : array (K, D), memory-mapped array, or callable
-        Coordinates. Of a memory-mapped file 64 MB are in memory at a time. A callable returns an iterable of
-        ``(x, y)`` or ``(x, y, weights)`` for each epoch.
-    y : array (K,) or (K, C), or None for a callable
+    x : array (K, D), memory-mapped array, callable, or FileBatches
+        Coordinates. Of a memory-mapped file 64 MB are in memory at a time, and of a Parquet file, which comes as
+        `inntd.training.batches.FileBatches`. A callable returns an iterable of ``(x, y)`` or ``(x, y, weights)``, the
+        same rows for each epoch.
+    y : array (K,) or (K, C), or None for a callable and for `FileBatches`
         Values. C outputs become one more, discrete axis ``"output"`` of the model.
     rank : int
         Number of modes M; the mean of `y` is one more.
@@ -160,32 +163,35 @@ def fit_adam(
     smoothing = None if smoothing is None else _checks.finite_float("smoothing", smoothing)
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise ValueError(f"betas must be two numbers of at least 0 and below 1, got {betas}")
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(f"validation_fraction must be at least 0 and below 1, got {validation_fraction}")
+    weight_decay = arguments.non_negative("weight_decay", weight_decay)
+    validation_fraction = arguments.fraction("validation_fraction", validation_fraction)
+    checkpoint_seconds = arguments.non_negative("checkpoint_seconds", checkpoint_seconds)
+    patience = None if patience is None else _checks.positive_int("patience", patience)
+    max_seconds, callback = arguments.seconds(max_seconds), arguments.function("callback", callback)
+    path = arguments.checkpoint(checkpoint_path, resume=resume)
     source = make_source(axes, x, y, weights, validation_fraction, np.random.default_rng([seed, 1]))
-    native = _native(source, axes, rank, y, dtype, seed, smoothing)
-    if start is not None:
-        native.put([factor.detach() for factor in start.factors])
+    native = _native(source, axes, rank, dtype, seed, smoothing)
+    first = arguments.start(start, axes, rank, native.outputs)
+    if first is not None:
+        native.put([factor.detach() for factor in first.factors])
     settings = {"rank": rank, "epochs": epochs, "batch": batch, "rate": rate, "schedule": schedule, "seed": seed,
                 "smoothing": smoothing, "betas": list(betas),
                 "weight_decay": weight_decay, "validation_fraction": validation_fraction, "dtype": dtype,
                 "axes": [repr(axis) for axis in axes]}  # fmt: skip
     loop = _Loop(native, source, settings, callback, began)
-    if resume and checkpoint_path is not None and Path(checkpoint_path).exists():
-        loop.run = _Run(**checkpoint.read(Path(checkpoint_path), native, settings))
-    return loop.go(patience, max_seconds, None if checkpoint_path is None else Path(checkpoint_path),
-                   checkpoint_seconds)  # fmt: skip
+    if resume and path is not None and path.exists():
+        loop.run = _Run(**checkpoint.read(path, native, settings))
+    return loop.go(patience, max_seconds, path, checkpoint_seconds)
 
 
 def _native(
-    source: Source, axes: Sequence[Axis], rank: int, y: Any, dtype: str, seed: int, smoothing: float | None
+    source: Source, axes: Sequence[Axis], rank: int, dtype: str, seed: int, smoothing: float | None
 ) -> NativeModel:
     """Return the core's model at its random start, with the standardisation that the first chunk asks for."""
     first = next(iter(source.chunks(np.random.default_rng([seed, 2]))))
-    centre = np.average(first.y, axis=0, weights=first.weights)
-    scale = float(np.sqrt(np.average(((first.y - centre) ** 2).mean(1), weights=first.weights))) or 1.0
-    several = first.y.shape[1] > 1 or (y is not None and np.ndim(y) > 1)
-    native = NativeModel(axes, rank, first.y.shape[1] if several else None, dtype_of(dtype), centre, scale, smoothing)
+    centre, scale = centre_and_scale(first.y, first.weights)
+    outputs = None if source.one_target else first.y.shape[1]
+    native = NativeModel(axes, rank, outputs, dtype_of(dtype), centre, scale, smoothing)
     native.start(seed)
     return native
 
@@ -298,10 +304,7 @@ class _Loop:
         return total
 
     def _rate(self, step: int) -> float:
-        if self.source.size is None:  # only whole epochs are known
-            share = self.run.epoch / self.settings["epochs"]
-        else:
-            share = min(1.0, step * self.settings["batch"] / (self.source.size * self.settings["epochs"]))
+        share = min(1.0, step * self.settings["batch"] / (self.source.size * self.settings["epochs"]))
         return self.run.rate * (0.5 * (1.0 + math.cos(math.pi * share))) ** POWERS[self.settings["schedule"]]
 
     # ---- between epochs ------------------------------------------------------------------------------------------
@@ -331,12 +334,7 @@ class _Loop:
 
     def _validation_loss(self) -> float:
         assert self.held is not None
-        model = self.native.model()
-        points = self.held.x
-        if self.native.outputs:
-            count = self.native.outputs
-            points = np.column_stack([np.repeat(points, count, 0), np.tile(np.arange(count), len(points))])
-        found = model(points).numpy().reshape(self.held.y.shape)
+        found = evaluate(self.native.model(), self.held.x, self.native.outputs, "clamp").reshape(self.held.y.shape)
         return float(np.average(((found - self.held.y) ** 2).mean(1), weights=self.held.weights))
 
     def _save(self, path: Path) -> None:

@@ -14,13 +14,16 @@ from scipy.optimize import minimize
 from inntd import _checks, _kernels
 from inntd.axes import Axis
 from inntd.models import CPModel
+from inntd.training import arguments
 from inntd.training.native import NativeModel
 from inntd.training.outcome import FitResult, FitStatus
+from inntd.training.scaling import centre_and_scale
 from inntd.training.sources import InMemory
 
 BLOCK = 512
 
 
+@_kernels.blas_threads()
 def fit_lbfgs(
     axes: Sequence[Axis],
     x: npt.ArrayLike,
@@ -30,6 +33,7 @@ def fit_lbfgs(
     weights: npt.ArrayLike | None = None,
     iterations: int = 500,
     tolerance: float = 1e-10,
+    max_seconds: float | None = None,
     start: CPModel | None = None,
     seed: int = 0,
     callback: Callable[[dict[str, Any]], Any] | None = None,
@@ -44,6 +48,8 @@ def fit_lbfgs(
         Largest number of iterations.
     tolerance : float, default 1e-10
         Stop when an iteration lowers the loss by less than this share of it.
+    max_seconds : float, optional
+        No iteration begins after so much wall time.
 
     Returns
     -------
@@ -66,28 +72,39 @@ def fit_lbfgs(
     began = time.perf_counter()
     rank, iterations = _checks.positive_int("rank", rank), _checks.positive_int("iterations", iterations)
     tolerance = _checks.finite_float("tolerance", tolerance, positive=True)
+    seed, callback = _checks.positive_int("seed", seed, minimum=0), arguments.function("callback", callback)
     chunk = InMemory(axes, x, y, weights, 0.0, np.random.default_rng(seed)).chunk
-    centre = np.average(chunk.y, axis=0, weights=chunk.weights)
-    scale = float(np.sqrt(np.average(((chunk.y - centre) ** 2).mean(1), weights=chunk.weights))) or 1.0
+    centre, scale = centre_and_scale(chunk.y, chunk.weights)
     outputs = None if np.ndim(y) == 1 else chunk.y.shape[1]
     native = NativeModel(axes, rank, outputs, torch.float64, centre, scale)
-    native.start(_checks.positive_int("seed", seed, minimum=0))
-    if start is not None:
-        native.put([factor.detach() for factor in start.factors])
+    native.start(seed)
+    first = arguments.start(start, axes, rank, outputs)
+    if first is not None:
+        native.put([factor.detach() for factor in first.factors])
     native.core.set_data(
         chunk.x, native.standardised(chunk.y), chunk.weights, np.arange(len(chunk.x), dtype=np.int64), BLOCK
     )
-    objective = _Objective(native, callback, began)
+    objective = _Objective(native, callback, began, arguments.seconds(max_seconds))
     status, message = objective.minimise(iterations, tolerance)
     model = native.model(objective.unpacked(objective.best))
     return FitResult(model, status, message, objective.history, time.perf_counter() - began, {"rank": rank})
 
 
+class _Late(Exception):
+    """The time is over."""
+
+
 class _Objective:
     """The loss as a function of one flat vector; keeps the best vector that it has seen."""
 
-    def __init__(self, native: NativeModel, callback: Callable[[dict[str, Any]], Any] | None, began: float) -> None:
-        self.native, self.callback, self.began = native, callback, began
+    def __init__(
+        self,
+        native: NativeModel,
+        callback: Callable[[dict[str, Any]], Any] | None,
+        began: float,
+        max_seconds: float | None,
+    ) -> None:
+        self.native, self.callback, self.began, self.max_seconds = native, callback, began, max_seconds
         self.best = _packed(native.take())
         self.best_loss = np.inf
         self.history: list[dict[str, Any]] = []
@@ -98,6 +115,8 @@ class _Objective:
                 self, self.best, jac=True, method="L-BFGS-B", callback=self._note,
                 options={"maxiter": iterations, "maxfun": 4 * iterations, "maxcor": 20, "ftol": tolerance, "gtol": 0.0},
             )  # fmt: skip
+        except _Late:
+            return "max_epochs", f"the time was over after {len(self.history)} iterations: raise max_seconds"
         except KeyboardInterrupt:
             return "interrupted", "interrupted: the best model so far was kept"
         if found.nit >= iterations:
@@ -121,6 +140,8 @@ class _Objective:
         self.history.append({"step": len(self.history) + 1, "loss": loss, "seconds": time.perf_counter() - self.began})
         if self.callback is not None:
             self.callback(self.history[-1])
+        if self.max_seconds is not None and time.perf_counter() - self.began > self.max_seconds:
+            raise _Late
 
 
 def _packed(factors: Sequence[torch.Tensor]) -> npt.NDArray[np.float64]:

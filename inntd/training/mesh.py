@@ -23,6 +23,7 @@ Array = npt.NDArray[np.float64]
 Placement: TypeAlias = Literal["uniform", "quantile"]
 
 MOST_ELEMENTS = 64
+MOST_LEVELS = 1000  # elements from which on nobody counts the distinct values
 SAME = 1e-9  # of the range: values that differ by rounding only
 UNIFORM_SHARE = 0.05  # of the nodes' placement by quantiles: no element becomes too short
 
@@ -118,10 +119,18 @@ def warn_of_fine_mesh(axis: Axis, levels: int) -> None:
     if not axis.discrete and levels <= axis.elements and axis.elements > 1:
         warnings.warn(
             f"axis {axis.name!r}: {axis.elements} elements are more than the {levels} distinct values of the samples "
-            f"determine: smoothness takes over between them; use at most {max(levels - 1, 1)} elements",
+            "determine: smoothness takes over between them (with ALS; gradients leave what they began with); "
+            f"use at most {max(levels - 1, 1)} elements",
             FineMeshWarning,
             stacklevel=3,
         )
+
+
+def warn_of_fine_meshes(axes: Sequence[Axis], columns: Sequence[Array]) -> None:
+    """Warn of each axis that has more elements than its samples determine; axes of very many are not looked at."""
+    for axis, column in zip(axes, columns, strict=True):
+        if axis.elements < MOST_LEVELS:
+            warn_of_fine_mesh(axis, len(distinct_levels(column)))
 
 
 def distinct_levels(column: npt.ArrayLike) -> Array:

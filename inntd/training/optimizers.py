@@ -23,12 +23,14 @@ from inntd.training.levenberg_marquardt import fit_levenberg_marquardt
 from inntd.training.mesh import FineMeshWarning, distinct_levels
 from inntd.training.options import Options
 from inntd.training.outcome import FitResult
+from inntd.training.outputs import fit_outputs
 from inntd.training.refinement import SMALL, fit_refined
 from inntd.training.rows import Rows
 
 Fit: TypeAlias = Callable[[Sequence[Axis], Rows, "int | None", Options], FitResult]
 
 MOST_ROWS_OF_AUTOMATIC = 10_000
+MOST_TARGETS_OF_AUTOMATIC = 8  # each is searched for by itself
 SECONDS_OF_AUTOMATIC = 20.0
 MOST_ROWS_OF_ALS = 5_000_000
 MANY_MODES = 200  # the exact updates of one axis cost their square
@@ -70,8 +72,8 @@ def choose(rows: Rows, columns: Sequence[Column], options: Options) -> tuple[str
 
 def _against_automatic(rows: Rows, columns: Sequence[Column], options: Options) -> str:
     """Return why the search over forms, meshes and modes cannot be done, or nothing."""
-    if rows.y.shape[1] > 1:
-        return f"{rows.y.shape[1]} targets share one field"
+    if rows.y.shape[1] > MOST_TARGETS_OF_AUTOMATIC:
+        return f"{rows.y.shape[1]} targets share their modes"
     if not options.leaves_the_space_open:
         return "rank, mesh or smoothness are given"
     for column, values in zip(columns, rows.x.T, strict=True):
@@ -91,10 +93,10 @@ def search(rows: Rows, columns: Sequence[Column], names: Sequence[str], options:
     """Search over forms, meshes and modes."""
     categorical = [d for d, column in enumerate(columns) if column.categories is not None]
     seconds = SECONDS_OF_AUTOMATIC if np.isinf(options.max_seconds) else options.max_seconds
-    common = _common(rows, options)
-    return fit_automatic(
-        rows.x, rows.y[:, 0], names=list(names), categorical=categorical, max_seconds=seconds, **common
-    )
+    common = {"names": list(names), "categorical": categorical, "max_seconds": seconds, **_common(rows, options)}
+    if rows.y.shape[1] > 1:
+        return fit_outputs(rows.x, rows.y, **common)
+    return fit_automatic(rows.x, rows.y[:, 0], **common)
 
 
 def refine(
@@ -174,7 +176,15 @@ def _als(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -
 def _boosting(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -> FitResult:
     modes = MODES_OF_BOOSTING if rank is None else rank
     smoothness = "auto" if options.smoothness is None else options.smoothness
-    return fit_boosting(axes, rows.x, _targets(rows), rank=modes, smoothness=smoothness, **_common(rows, options))
+    return fit_boosting(
+        axes,
+        rows.x,
+        _targets(rows),
+        rank=modes,
+        smoothness=smoothness,
+        max_seconds=_limit(options),
+        **_common(rows, options),
+    )
 
 
 def _adam(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -> FitResult:
@@ -184,7 +194,7 @@ def _adam(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) 
 
 def _lbfgs(axes: Sequence[Axis], rows: Rows, rank: int | None, options: Options) -> FitResult:
     assert rank is not None
-    return fit_lbfgs(axes, rows.x, _targets(rows), rank=rank, **_common(rows, options))
+    return fit_lbfgs(axes, rows.x, _targets(rows), rank=rank, max_seconds=_limit(options), **_common(rows, options))
 
 
 def _targets(rows: Rows) -> npt.NDArray[np.float64]:

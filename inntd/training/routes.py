@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from inntd.axes import Axis
 from inntd.models import CPModel, Field
@@ -22,6 +23,8 @@ from inntd.training.options import Options
 from inntd.training.outcome import FitResult
 from inntd.training.rows import Rows, hold_out
 from inntd.training.scaling import Scaling
+
+Array = npt.NDArray[np.float64]
 
 RANKS = (2, 4, 8, 16, 32, 64)
 MOST_JUDGED = 20_000  # rows of the training whose error is reported where rows are many
@@ -78,12 +81,12 @@ def _search(rows: Rows, columns: Sequence[Column], names: Sequence[str], options
     kept, held = hold_out(len(rows), options.validation_fraction or 0.0, options.seed)
     part, check = rows.take(kept), rows.take(held)
     result = search(part, columns, names, options)
-    deviation = float(Scaling.of(rows).deviation[0])
+    deviation = Scaling.of(rows).deviation
     told = {
         "optimizer": "automatic",
         "why": why,
-        "training_error": _error(result.model, part) / deviation,
-        "validation_error": _error(result.model, check) / deviation if len(held) else result.choices["score"],
+        "training_error": _error(result.model, part, deviation),
+        "validation_error": _error(result.model, check, deviation) if len(held) else result.choices["score"],
         "validation": f"{len(held):,} rows held out" if len(held) else result.choices["validation"],
     }
     return replace(result, choices={**result.choices, **told})
@@ -129,8 +132,8 @@ def _ranks(optimizer: str, asked: int | None, most: int) -> Sequence[int | None]
     return [min(asked, most)]
 
 
-def _error(model: Field, rows: Rows) -> float:
-    """Return the root mean square error: of scaled targets, relative to their standard deviation."""
+def _error(model: Field, rows: Rows, deviation: Array | float = 1.0) -> float:
+    """Return the root mean square error relative to the targets' deviations: one, where they are scaled."""
     outputs = rows.y.shape[1] if rows.y.shape[1] > 1 else None
     values = evaluate(model, rows.x, outputs, "clamp").reshape(rows.y.shape)
-    return float(np.sqrt(rows.mean_square(values - rows.y)))
+    return float(np.sqrt(rows.mean_square((values - rows.y) / deviation)))

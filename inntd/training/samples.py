@@ -18,6 +18,7 @@ from numpy.polynomial import legendre
 
 from inntd import _checks
 from inntd.axes import Axis
+from inntd.models.factors import check_axes
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -46,18 +47,20 @@ class Samples:
         cls, axes: Sequence[Axis], x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike | None
     ) -> Samples:
         """Return what users give as samples, or raise."""
-        points = np.asarray(x, dtype=np.float64)
+        axes = check_axes(axes)
+        points = _checks.real_array("x", x)
         if points.ndim != 2 or points.shape[1] != len(axes) or len(points) == 0:
             raise ValueError(
                 f"x must have shape (K, {len(axes)}), one column per axis, with K >= 1; got shape {points.shape}"
             )
         k = len(points)
-        values = np.asarray(y, dtype=np.float64)
+        values = _checks.real_array("y", y)
         if values.ndim not in (1, 2) or len(values) != k or values.size == 0:
             raise ValueError(f"y must have shape ({k},) or ({k}, C), got shape {values.shape}")
-        bad = int(np.count_nonzero(~np.isfinite(values)))
-        if bad:
-            raise ValueError(f"y must be finite, got {bad} NaN or infinite of {values.size} values: drop those samples")
+        _refuse_odd("y", values)
+        _checks.usual_size("y", values)
+        for d, axis in enumerate(axes):
+            _refuse_odd(f"column {d} of x, axis {axis.name!r},", points[:, d])
         shares = np.ones(k) if weights is None else _checks.finite_vector("weights", weights)
         if shares.shape != (k,) or shares.min() < 0 or shares.sum() <= 0:
             raise ValueError(f"weights must be {k} non-negative numbers, not all zero; got shape {shares.shape}")
@@ -72,6 +75,16 @@ class Samples:
         weights = self.weights[which]
         mean = weights.mean() if len(weights) else 0.0
         return Samples([x[which] for x in self.x], self.y[which], weights / mean if mean > 0 else np.ones(len(which)))
+
+
+def _refuse_odd(what: str, values: Array) -> None:
+    """Raise for numbers that are not finite."""
+    odd = np.argwhere(~np.isfinite(values))
+    if len(odd):
+        raise ValueError(
+            f"{what} must be finite, got {len(odd)} NaN or infinite of {values.size} values, the first in row "
+            f"{int(odd[0, 0])}: drop those samples"
+        )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,18 @@ from inntd.training.rows import Rows
 Array = npt.NDArray[np.float64]
 
 
+def centre_and_scale(y: Array, weights: Array | None) -> tuple[Array, float]:
+    """Return the means (C,) of values (K, C), and one number for their deviations from them: one where they have none.
+
+    Examples
+    --------
+    >>> centre_and_scale(np.array([[1.0, 5.0], [3.0, 5.0]]), None)
+    (array([2., 5.]), 0.7071067811865476)
+    """
+    mean = np.asarray(np.average(y, axis=0, weights=weights))
+    return mean, float(np.sqrt(np.average(((y - mean) ** 2).mean(axis=1), weights=weights))) or 1.0
+
+
 @dataclass(frozen=True)
 class Scaling:
     """The means (C,) and standard deviations (C,) of targets; where one is constant, its deviation counts as one.

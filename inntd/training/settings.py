@@ -25,7 +25,7 @@ def options(estimator: Any, names: Sequence[str], callback: Callable[[dict[str, 
     seconds = estimator.max_seconds
     return Options(
         optimizer=_checks.one_of("optimizer", estimator.optimizer, OPTIMIZERS),
-        rank=None if estimator.rank == "auto" else _checks.positive_int("rank", estimator.rank),
+        rank=_rank(estimator.rank),
         elements=_per_column("elements", estimator.elements, names),
         s=_per_column("s", estimator.s, names),
         nodes=_checks.one_of("nodes", estimator.nodes, NODES),  # type: ignore[arg-type]
@@ -50,6 +50,14 @@ def seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer) and not isinstance(random_state, bool):
         return _checks.positive_int("random_state", random_state, minimum=0)
     return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _rank(value: Any) -> int | None:
+    if isinstance(value, str):
+        if value != "auto":
+            raise ValueError(f"rank must be 'auto' or a positive integer, got {value!r}")
+        return None
+    return _checks.positive_int("rank", value)
 
 
 def _per_column(name: str, value: Any, names: Sequence[str]) -> list[int | None]:

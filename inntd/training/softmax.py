@@ -22,6 +22,7 @@ import scipy.optimize
 import scipy.sparse
 from scipy.special import log_softmax, softmax
 
+from inntd._kernels import blas_threads
 from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.training.outcome import FitResult, FitStatus
@@ -32,6 +33,7 @@ Array = npt.NDArray[np.float64]
 STRENGTHS = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 
+@blas_threads()
 def fit_softmax(
     axes: Sequence[Axis],
     x: Array,
@@ -104,7 +106,7 @@ def fit_softmax(
             found.append(descent.minimise(value, iterations))
             losses.append(0.0 if check is None else check.loss(found[-1]))
             if descent.late:
-                status, message = "max_epochs", f"stopped after {max_seconds:g} s: raise max_seconds"
+                status, message = "max_epochs", "the time is over: raise max_seconds"
                 break
     except KeyboardInterrupt:
         count = len(descent.history)

@@ -1,19 +1,22 @@
-"""Where samples come from: arrays, memory-mapped files, or a factory of batches; one pass is one epoch."""
+"""Where the samples of an optimiser come from: arrays, or batches that are read anew in each epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from inntd.axes import Axis
+from inntd.training.batches import ArrayBatches, Batches, Block, FactoryBatches, Without, choose_rows, read_rows
+from inntd.training.mesh import warn_of_fine_meshes
 from inntd.training.samples import check_samples
 
 Array = npt.NDArray[np.float64]
-CHUNK_BYTES = 64 * 2**20  # of a memory-mapped file that are in memory at a time, as float64
+
+MOST_HELD_OUT = 100_000  # rows of batches
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,6 @@ class Chunk:
     weights: Array | None
 
 
-Batches: TypeAlias = Callable[[], Iterable[Sequence[npt.ArrayLike]]]
-
-
 class Source(Protocol):
     """Samples in chunks."""
 
@@ -37,8 +37,13 @@ class Source(Protocol):
         ...
 
     @property
-    def size(self) -> int | None:
-        """Number of samples of an epoch; None where only a pass can tell."""
+    def one_target(self) -> bool:
+        """Whether the values came as one vector."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of samples of an epoch."""
         ...
 
     def chunks(self, random: np.random.Generator) -> Iterator[Chunk]:
@@ -60,8 +65,10 @@ class InMemory:
         fraction: float, random: np.random.Generator,
     ) -> None:  # fmt: skip
         columns, values, shares = check_samples(axes, x, y, weights)
+        warn_of_fine_meshes(axes, columns)
         points = np.stack(columns, 1)
-        held = held_out(len(points), fraction, random)
+        held = random.permutation(len(points))[: int(len(points) * fraction)]
+        self.one_target = np.ndim(y) == 1
         self.held = Chunk(points[held], values[held], shares[held]) if len(held) else None
         kept = np.delete(np.arange(len(points)), held) if len(held) else slice(None)
         share = None if weights is None else shares[kept] / shares[kept].mean()
@@ -81,83 +88,49 @@ class InMemory:
         return self.held
 
 
-class Mapped:
-    """Memory-mapped arrays x (K, D) and y (K,) or (K, C), read in pieces whose order changes; rows are held out."""
+class Streamed:
+    """Batches, read once per epoch, their blocks in random order where that is possible; some rows are held out."""
 
     fixed = False
 
-    def __init__(
-        self, axes: Sequence[Axis], x: Any, y: Any, fraction: float, random: np.random.Generator
-    ) -> None:  # fmt: skip
-        if x.ndim != 2 or x.shape[1] != len(axes) or len(y) != len(x):
-            raise ValueError(
-                f"x must have shape (K, {len(axes)}) and y K rows, got shapes {tuple(x.shape)} and {tuple(y.shape)}"
-            )
-        self.axes, self.x, self.y = axes, x, y
-        self.rows = max(1, CHUNK_BYTES // (8 * (x.shape[1] + (1 if y.ndim == 1 else y.shape[1]))))
-        self.held = np.sort(held_out(len(x), min(fraction, 1e5 / len(x)), random))
-
-    @property
-    def size(self) -> int:
-        """Number of samples to train on."""
-        return len(self.x) - len(self.held)
+    def __init__(self, axes: Sequence[Axis], batches: Batches, fraction: float, random: np.random.Generator) -> None:
+        self.axes, self.one_target, count = axes, batches.one_target, len(batches)
+        self.unit = 1.0  # the mean weight of the first rows that were read: weights count across blocks
+        self.known = False
+        held = choose_rows(count, min(int(fraction * count), MOST_HELD_OUT), random)
+        block = read_rows(batches, held) if len(held) else None
+        self.held = None if block is None or not len(block.x) else self._chunk(block)
+        self.batches: Batches = Without(batches, held) if len(held) else batches
+        self.size = count - len(held)
 
     def chunks(self, random: np.random.Generator) -> Iterator[Chunk]:
-        """Yield pieces of the file in random order."""
-        starts = np.arange(0, len(self.x), self.rows)
-        for start in random.permutation(starts):
-            stop = min(start + self.rows, len(self.x))
-            first, last = np.searchsorted(self.held, [start, stop])
-            yield self._read(np.delete(np.arange(start, stop), self.held[first:last] - start))
+        """Yield the blocks of one pass."""
+        for block in self.batches.blocks(random):
+            yield self._chunk(block)
 
     def validation(self) -> Chunk | None:
         """Return the rows held out."""
-        return self._read(self.held) if len(self.held) else None
+        return self.held
 
-    def _read(self, rows: npt.NDArray[np.int64]) -> Chunk:
-        columns, values, _ = check_samples(self.axes, self.x[rows], self.y[rows], None)
-        return Chunk(np.stack(columns, 1), values, None)
-
-
-class Factory:
-    """A function that returns an iterable of (x, y) or (x, y, weights) for each epoch. Nothing is held out."""
-
-    fixed = False
-    size = None
-
-    def __init__(self, axes: Sequence[Axis], batches: Batches) -> None:
-        self.axes, self.batches = axes, batches
-
-    def chunks(self, random: np.random.Generator) -> Iterator[Chunk]:
-        """Yield the batches of one pass."""
-        found = False
-        for batch in self.batches():
-            columns, values, shares = check_samples(self.axes, batch[0], batch[1], batch[2] if len(batch) > 2 else None)
-            found = True
-            yield Chunk(np.stack(columns, 1), values, shares if len(batch) > 2 else None)
-        if not found:
-            raise ValueError("x must return an iterable of (x, y) anew at each call, got an empty one")
-
-    def validation(self) -> Chunk | None:
-        """Return None."""
-        return None
+    def _chunk(self, block: Block) -> Chunk:
+        columns, values, _ = check_samples(self.axes, block.x, block.y, block.weights)
+        if block.weights is None:
+            return Chunk(np.stack(columns, 1), values, None)
+        if not self.known:
+            self.unit, self.known = float(block.weights.mean()), True
+        return Chunk(np.stack(columns, 1), values, block.weights / self.unit)
 
 
 def make_source(
     axes: Sequence[Axis], x: Any, y: Any, weights: Any, fraction: float, random: np.random.Generator
 ) -> Source:
     """Return the source that fits the arguments of an optimiser."""
-    if callable(x):
+    if hasattr(x, "blocks") or callable(x):
         if y is not None or weights is not None:
             raise ValueError("y and weights must be None when x is a factory of batches (x, y[, weights])")
-        return Factory(axes, x)
+        return Streamed(axes, x if hasattr(x, "blocks") else FactoryBatches(x), fraction, random)
     if isinstance(x, np.memmap):
         if weights is not None:
             raise ValueError("weights must be None for memory-mapped x: use a factory of batches (x, y, weights)")
-        return Mapped(axes, x, y, fraction, random)
+        return Streamed(axes, ArrayBatches(x, y), fraction, random)
     return InMemory(axes, x, y, weights, fraction, random)
-
-
-def held_out(count: int, fraction: float, random: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return the numbers of the samples held out."""
-    return random.permutation(count)[: int(count * fraction)]

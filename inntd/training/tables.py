@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from inntd.models.atomic import write_atomically
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npy")
 BLOCK = 4 << 20  # bytes of text that the CSV reader takes at once
@@ -65,18 +62,59 @@ class Table:
         ValueError
             When the table lacks a column.
         """
-        missing = [name for name in names if name not in self.columns]
-        if missing:
-            raise ValueError(
-                f"{self.path} lacks the column{'s' if len(missing) > 1 else ''} {_listed(missing)}; "
-                f"it has {_listed(self.names)}"
-            )
+        missing_columns(self.path, names, self.names)
         columns = [self.columns[name] for name in names]
         kind = object if any(column.dtype == object for column in columns) else np.float64
         matrix = np.empty((len(self), len(columns)), dtype=kind)
         for d, column in enumerate(columns):
             matrix[:, d] = column
         return NamedColumns(matrix, list(names))
+
+    def refuse_text(self, names: Sequence[str]) -> None:
+        """Raise for the first column that holds text."""
+        for name in names:
+            values = self.columns[name]
+            if values.dtype == object:
+                row = next((row for row, value in enumerate(values) if isinstance(value, str)), 0)
+                raise ValueError(
+                    f"{self.path}, {self.place(row)}: column {name!r} holds text ({values[row]!r}), it must hold "
+                    f"numbers: declare it with categorical=[{name!r}] (--categorical {name!r}), or leave it out by "
+                    "naming the other inputs (--column)"
+                )
+
+    def place(self, row: int) -> str:
+        """Return where a row stands in the file."""
+        in_lines = self.path.suffix.lower() not in (".parquet", ".npy")
+        return f"line {_line_of_row(self.path, row)}" if in_lines else f"row {row}"
+
+    def refuse_missing(self, names: Sequence[str], *, nan: str) -> None:
+        """Raise for the first column with missing values (unless ``nan="drop"``) or infinite ones, with its line."""
+        for name in names:
+            column = self.columns[name]
+            if column.dtype == object:
+                odd = np.array([value is None for value in column]) & (nan != "drop")
+            else:
+                odd = np.isinf(column) if nan == "drop" else ~np.isfinite(column)
+            if odd.all():
+                raise ValueError(f"{self.path}, column {name!r}: all {len(column)} values are missing; leave it out")
+            if odd.any():
+                row = int(np.flatnonzero(odd)[0])
+                value = column[row]
+                infinite = value is not None and bool(np.isinf(value))
+                what = "infinite" if infinite else "missing"
+                raise ValueError(
+                    f"{self.path}, {self.place(row)}, column {name!r}: the value is {what} "
+                    f"({int(odd.sum())} such of {len(column)} values); correct it or remove the row"
+                    + ("" if infinite else ", or leave such rows out with nan='drop' (--nan drop)")
+                )
+
+
+def missing_columns(path: Path, wanted: Sequence[str], there: Sequence[str]) -> None:
+    """Raise for the columns that a file lacks."""
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        plural = "s" if len(missing) > 1 else ""
+        raise ValueError(f"{path} lacks the column{plural} {_listed(missing)}; it has {_listed(there)}")
 
 
 def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Table:
@@ -116,56 +154,24 @@ def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Tab
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist" if not path.exists() else f"{path} is no file")
     if suffix == ".npy":
-        return Table(path, _read_npy(path))
+        from inntd.training.npy import map_matrix
+
+        matrix = map_matrix(path)
+        return Table(path, {f"x{d}": matrix[:, d] for d in range(matrix.shape[1])})
     table = _read_parquet(path) if suffix == ".parquet" else _read_csv(path, text)
     if table.num_rows == 0:
         raise ValueError(f"{path} has no rows")
-    columns = {name: _column(path, name, table.column(name), suffix, name in text) for name in table.column_names}
+    columns = {
+        name: column_values(path, name, table.column(name), suffix, text=name in text) for name in table.column_names
+    }
     return Table(path, columns)
-
-
-def write_table(
-    path: str | os.PathLike[str] | None, columns: Mapping[str, npt.NDArray[Any]], *, overwrite: bool = False
-) -> str | None:
-    """Write columns to a file, whole or not at all; return them as CSV where `path` is None.
-
-    Parameters
-    ----------
-    path : path or None
-        ``.csv``, ``.tsv``, ``.txt``, ``.parquet`` or ``.npy``.
-    columns : mapping of str to array (K,)
-    overwrite : bool, default False
-        Replace an existing file.
-
-    Examples
-    --------
-    >>> print(write_table(None, {"u": np.array([0.5, 2.0])}))
-    "u"
-    0.5
-    2
-    """
-    suffix = ".csv" if path is None else Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"{path} must end in one of {', '.join(SUFFIXES)}, got {suffix!r}")
-    content = io.BytesIO()
-    if suffix == ".npy":
-        np.save(content, np.column_stack(list(columns.values())), allow_pickle=False)
-    elif suffix == ".parquet":
-        _pyarrow("pyarrow.parquet").write_table(_pyarrow("pyarrow").table(dict(columns)), content)
-    else:
-        arrow = _pyarrow("pyarrow.csv")
-        options = arrow.WriteOptions(delimiter="\t" if suffix == ".tsv" else ",")
-        arrow.write_csv(_pyarrow("pyarrow").table(dict(columns)), content, options)
-    if path is None:
-        return content.getvalue().decode().rstrip("\n")
-    write_atomically(Path(path), content.getvalue(), overwrite=overwrite)
-    return None
 
 
 # ---- readers -----------------------------------------------------------------------------------------------------
 
 
-def _pyarrow(module: str) -> Any:
+def need_pyarrow(module: str) -> Any:
+    """Return a module of pyarrow, or say how to install it."""
     import importlib
 
     try:
@@ -176,18 +182,8 @@ def _pyarrow(module: str) -> Any:
         ) from None
 
 
-def _read_npy(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"{path} is no readable .npy file: {error}") from None
-    if array.ndim != 2 or array.dtype.kind not in "fiu" or 0 in array.shape:
-        raise ValueError(f"{path} must hold a matrix of real numbers, got shape {array.shape} of {array.dtype}")
-    return {f"x{d}": array[:, d] for d in range(array.shape[1])}
-
-
 def _read_parquet(path: Path) -> Any:
-    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    arrow, parquet = need_pyarrow("pyarrow"), need_pyarrow("pyarrow.parquet")
     try:
         return parquet.read_table(path)
     except arrow.ArrowInvalid as error:
@@ -195,8 +191,8 @@ def _read_parquet(path: Path) -> Any:
 
 
 def _read_csv(path: Path, text: Sequence[str]) -> Any:
-    arrow, reader = _pyarrow("pyarrow"), _pyarrow("pyarrow.csv")
-    header, delimiter = _header(path)
+    arrow, reader = need_pyarrow("pyarrow"), need_pyarrow("pyarrow.csv")
+    header, delimiter = read_header(path)
     try:
         return reader.read_csv(
             path,
@@ -211,7 +207,8 @@ def _read_csv(path: Path, text: Sequence[str]) -> Any:
         raise ValueError(f"{path} is no readable CSV file: {error}") from None
 
 
-def _header(path: Path) -> tuple[list[str], str]:
+def read_header(path: Path) -> tuple[list[str], str]:
+    """Return the names of a CSV file's columns and what stands between them, or raise."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         line = file.readline()
     if not line.strip():
@@ -249,9 +246,9 @@ def _rows(path: Path, delimiter: str) -> Any:
             before = reader.line_num
 
 
-def _column(path: Path, name: str, column: Any, suffix: str, text: bool) -> npt.NDArray[Any]:
+def column_values(path: Path, name: str, column: Any, suffix: str, *, text: bool) -> npt.NDArray[Any]:
     """Return a column of pyarrow as numbers with NaN where they are missing, or as text."""
-    arrow = _pyarrow("pyarrow")
+    arrow = need_pyarrow("pyarrow")
     kind = column.type
     if arrow.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
@@ -268,7 +265,7 @@ def _column(path: Path, name: str, column: Any, suffix: str, text: bool) -> npt.
     if arrow.types.is_decimal(kind):
         return np.asarray(column.cast(arrow.float64()).to_numpy())
     if suffix != ".parquet" and arrow.types.is_binary(kind):
-        header, delimiter = _header(path)
+        header, delimiter = read_header(path)
         _find_broken_row(path, delimiter, len(header))
     raise ValueError(f"{path}, column {name!r}: it must hold numbers or text, got {kind}; convert it, or leave it out")
 
@@ -287,7 +284,7 @@ def _refuse_odd_values(path: Path, name: str, values: npt.NDArray[Any], suffix: 
 
 
 def _line_of_row(path: Path, row: int) -> int:
-    _, delimiter = _header(path)
+    _, delimiter = read_header(path)
     filled = (line for line, values in _rows(path, delimiter) if values)
     for count, line in enumerate(filled):
         if count == row + 1:  # after the header

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
+from inntd import _checks
 from inntd.training.tables import NamedColumns
 
 Array = npt.NDArray[np.float64]
@@ -26,7 +27,8 @@ def numeric_targets(X: Any, y: Any) -> Array:
         raise ValueError(f"y must hold numbers, got {wrong!r}; for classes use INNClassifier") from None
     if numbers.ndim not in (1, 2) or numbers.size == 0:
         raise ValueError(f"y must have shape (K,) or (K, C), with at least one value, got shape {numbers.shape}")
-    check_consistent_length(X, numbers)
+    _refuse_lengths(X, len(numbers))
+    _checks.usual_size("y", numbers[np.isfinite(numbers)])
     return numbers
 
 
@@ -52,9 +54,9 @@ def present_targets(y: Array, *, nan: str) -> npt.NDArray[np.bool_]:
 def class_labels(X: Any, y: Any) -> npt.NDArray[Any]:
     """Return labels (K,)."""
     _refuse_none(y)
-    given = y.values[:, 0] if isinstance(y, NamedColumns) else y
+    given = y.values.reshape(len(y), -1)[:, 0] if isinstance(y, NamedColumns) else y
     labels: npt.NDArray[Any] = column_or_1d(given, warn=True)
-    check_consistent_length(X, labels)
+    _refuse_lengths(X, len(labels))
     missing = [i for i, label in enumerate(labels) if label is None or label != label]
     if missing:
         raise ValueError(f"y must hold labels, got {len(missing)} missing (NaN), the first in row {missing[0]}")
@@ -78,6 +80,13 @@ def check_weights(weights: Any, count: int) -> Array | None:
     if not np.isfinite(values).all() or (values < 0).any() or not values.any():
         raise ValueError("sample_weight must be finite, non-negative and not all zero")
     return values
+
+
+def _refuse_lengths(X: Any, count: int) -> None:
+    if len(X) != count:
+        raise ValueError(
+            f"y must have a row for each of the {len(X)} rows of X, got {count}: inconsistent numbers of samples"
+        )
 
 
 def _refuse_none(y: Any) -> None:
