@@ -105,6 +105,13 @@ def test_gaps_in_the_data_are_bridged() -> None:
     assert line["rejected"] is None
 
 
+def test_large_data_are_learnt_by_mini_batches() -> None:
+    (line,) = run(BENCHMARKS / "training" / "large.py", "--quick")
+    assert line.keys() >= KEYS | {"error_relative", "samples", "steps"}
+    assert line["error"] <= line["error_at_most"]
+    assert line["rejected"] is None
+
+
 def test_interfaces_keep_their_order_and_lose_it_where_patches_cross() -> None:
     broken, crossed = run(BENCHMARKS / "robust" / "interface.py", "--quick")
     assert (broken["case"], crossed["case"]) == ("interface-between-s3", "interface-between-s3-crossed")

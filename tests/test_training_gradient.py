@@ -15,7 +15,7 @@ from inntd.training.als import fit_als
 from inntd.training.boosting import fit_boosting
 from inntd.training.gradient import fit_adam
 from inntd.training.lbfgs import fit_lbfgs
-from inntd.training.native import NativeModel
+from inntd.training.native import NativeModel, smooth_functions
 
 
 def axes(elements: int = 8) -> list[it.Axis]:
@@ -78,6 +78,46 @@ def test_one_step_is_torchs_adamw() -> None:
         native.core.run(np.zeros(1, np.int32), 1, np.array([0.01]), step, decay=0.1)
     for mine, torchs in zip(native.take(), model.factors, strict=True):
         torch.testing.assert_close(mine, torchs.detach(), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_one_step_in_smooth_functions_is_torchs_on_their_coefficients(periodic: bool) -> None:
+    mesh = [axes()[0], it.Axis("b", -1, 1, elements=9, periodic=True) if periodic else it.Axis.discrete("b", 5)]
+    x, y = samples(256)
+    x[:, 1] = x[:, 1] if periodic else np.rint(2 * x[:, 1] + 2)
+    native = NativeModel(mesh, 3, 2, torch.float64, np.zeros(2), 1.0, smoothing=0.8)
+    native.start(0)
+    values = np.column_stack([y, -y])
+    native.core.set_data(x, values, None, np.arange(256), 64)
+    matrices = [torch.from_numpy(smooth_functions(mesh[0], 0.8)), torch.eye(mesh[1].size, dtype=torch.float64)]
+    if periodic:
+        matrices[1] = torch.from_numpy(smooth_functions(mesh[1], 0.8))
+    *factors, outputs = native.take()
+    coefficients = [torch.linalg.solve(b, u).requires_grad_() for b, u in zip(matrices, factors, strict=True)]
+    outputs.requires_grad_()
+    optimiser = torch.optim.AdamW([*coefficients, outputs], lr=0.01, weight_decay=0.1, betas=(0.8, 0.95))
+    for step in range(3):
+        optimiser.zero_grad()
+        product = torch.ones((256, 3), dtype=torch.float64)
+        for d, axis in enumerate(mesh):
+            index, basis = axis.tabulate(x[:, d])
+            factor = matrices[d] @ coefficients[d]
+            product = product * (torch.from_numpy(basis)[:, :, None] * factor[torch.from_numpy(index)]).sum(1)
+        ((product @ outputs.T - torch.from_numpy(values)) ** 2).mean().backward()
+        optimiser.step()
+        native.core.run(np.arange(4, dtype=np.int32), 4, np.array([0.01]), step, 0.8, 0.95, decay=0.1, threads=2)
+    expected = [*(b @ c for b, c in zip(matrices, coefficients, strict=True)), outputs]
+    for mine, torchs in zip(native.take(), expected, strict=True):
+        torch.testing.assert_close(mine, torchs.detach(), rtol=1e-9, atol=1e-11)
+
+
+def test_smooth_functions_learn_faster_on_a_fine_mesh() -> None:
+    x, y = samples()
+    smooth, nodal = (
+        error(fit_adam(axes(40), x, y, rank=4, epochs=60, batch=256, smoothing=smoothing).model)
+        for smoothing in (0.8, None)
+    )
+    assert 2 * smooth < nodal
 
 
 def test_adam_learns_with_the_same_bits_every_time() -> None:
@@ -182,6 +222,8 @@ def test_files_in_pieces_and_factories(tmp_path: Path, monkeypatch: pytest.Monke
         ({"rank": 0}, "rank must be a positive integer"),
         ({"rate": -1.0}, "rate must be"),
         ({"schedule": "linear"}, "schedule must be one of"),
+        ({"betas": (0.9, 1.0)}, "betas must be two numbers"),
+        ({"smoothing": float("nan")}, "smoothing must be"),
         ({"validation_fraction": 1.0}, "validation_fraction must be"),
         ({"dtype": "float16"}, "dtype must be 'float32' or 'float64'"),
     ],

@@ -12,6 +12,8 @@ template <class T>
 struct CpFit<T>::State {
   TrainLayout<T> layout;
   AlignedArray<T> parameters, mean, square, gradient;
+  std::vector<AlignedArray<T>> functions;  // of each axis (size, size), or null: coefficients are its parameters
+  AlignedArray<T> coefficients, scratch;   // as `parameters`; empty where no axis has functions
   SortedPoints<T> points;
   AlignedArray<T> values;   // (count, outputs or 1), in the order of the blocks
   AlignedArray<T> weights;  // (count), or null
@@ -23,7 +25,8 @@ struct CpFit<T>::State {
         parameters(zeros<T>(layout.size())),
         mean(zeros<T>(layout.size())),
         square(zeros<T>(layout.size())),
-        gradient(zeros<T>(layout.size())) {}
+        gradient(zeros<T>(layout.size())),
+        functions(static_cast<std::size_t>(axes)) {}
 
   std::int64_t components() const { return std::max<std::int64_t>(layout.outputs(), 1); }
   T* array(What what) {
@@ -34,6 +37,8 @@ struct CpFit<T>::State {
         return mean.get();
       case What::square:
         return square.get();
+      case What::coefficients:
+        return coefficients ? coefficients.get() : parameters.get();
       default:
         return gradient.get();
     }
@@ -130,6 +135,52 @@ struct CpFit<T>::State {
             static_cast<T>(settings.decay)};
   }
 
+  std::int64_t rows(std::int64_t d) const { return layout.tables()[static_cast<std::size_t>(d)].size; }
+
+  // One matrix (size, size) for all axes that have one; `body(d, matrix, begin)`, where the axis' rows begin.
+  template <class Body>
+  void for_functions(const Body& body) {
+    for (std::int64_t d = 0; d < layout.dimension(); ++d) {
+      const AlignedArray<T>& matrix = functions[static_cast<std::size_t>(d)];
+      if (matrix) body(d, matrix.get(), layout.start(d));
+    }
+  }
+
+  // The parameters of the coefficients.
+  void expand() {
+    std::copy_n(coefficients.get(), layout.size(), parameters.get());
+    const int padded = static_cast<int>(layout.padded());
+    for_functions([&](std::int64_t d, const T* matrix, std::int64_t begin) {
+      T* out = parameters.get() + begin;
+      std::fill_n(out, rows(d) * padded, T(0));
+      kernels().of<T>().dense.multiply_add(rows(d), static_cast<int>(rows(d)), padded, matrix,
+                                           coefficients.get() + begin, nullptr, T(1), out);
+    });
+    for (std::int64_t d = 0; d < layout.dimension(); ++d) layout.repeat(parameters.get(), d);
+  }
+
+  // The gradient by the coefficients, in place of that by the parameters.
+  void contract(T* by_parameters) {
+    const int padded = static_cast<int>(layout.padded());
+    for_functions([&](std::int64_t d, const T* matrix, std::int64_t begin) {
+      const std::int64_t size = rows(d);
+      kernels().of<T>().dense.gram(size, static_cast<int>(size), padded, matrix, by_parameters + begin, nullptr,
+                                   scratch.get());
+      std::copy_n(scratch.get(), size * padded, by_parameters + begin);
+    });
+  }
+
+  void set_functions(std::int64_t d, const T* matrix) {
+    if (!coefficients) {
+      coefficients = zeros<T>(layout.size());
+      scratch = aligned_array<T>(layout.size());
+      std::copy_n(parameters.get(), layout.size(), coefficients.get());
+    }
+    AlignedArray<T>& own = functions[static_cast<std::size_t>(d)];
+    own = aligned_array<T>(rows(d) * rows(d));
+    std::copy_n(matrix, rows(d) * rows(d), own.get());
+  }
+
   // All axes' repeated rows, of each thread's gradient.
   void fold(int workers) {
     for (int w = 0; w < workers; ++w) {
@@ -143,11 +194,36 @@ struct CpFit<T>::State {
     for (auto& workspace : workspaces) std::fill_n(workspace->gradient(), layout.size(), T(0));
   }
 
+  // Moves the threads' gradients to the first one's.
+  void add_up(int workers) {
+    T* sum = workspaces[0]->gradient();
+    for (int w = 1; w < workers; ++w) {
+      T* part = workspaces[static_cast<std::size_t>(w)]->gradient();
+      for (std::int64_t i = 0; i < layout.size(); ++i) {
+        sum[i] += part[i];
+        part[i] = T(0);
+      }
+    }
+  }
+
+  // A step of Adam on the coefficients with the gradient by the parameters, which becomes zero.
+  void step_coefficients(T* by_parameters, const AdamStep<T>& step) {
+    contract(by_parameters);
+    kernels().of<T>().train.adam(coefficients.get(), mean.get(), square.get(), &by_parameters, 1, 0, layout.size(),
+                                 step);
+    expand();
+  }
+
   void update(const AdamStep<T>& step, int workers, int threads) {
     constexpr std::int64_t grain = 1 << 14;  // fewer parameters than this are not worth waking a thread
     const TrainKernels<T>& kernel = kernels().of<T>().train;
     std::vector<T*> gradients;
     for (int w = 0; w < workers; ++w) gradients.push_back(workspaces[static_cast<std::size_t>(w)]->gradient());
+    if (coefficients) {
+      add_up(workers);
+      step_coefficients(gradients[0], step);
+      return;
+    }
     const auto body = [&](std::int64_t begin, std::int64_t end, int) {
       kernel.adam(parameters.get(), mean.get(), square.get(), gradients.data(), workers, begin, end, step);
     };
@@ -196,6 +272,12 @@ std::int64_t CpFit<T>::count() const {
 template <class T>
 void CpFit<T>::put(What what, std::int64_t d, const T* factor) {
   state_->layout.put(state_->array(what), d, factor);
+  if (what == What::coefficients && state_->coefficients) state_->expand();
+}
+
+template <class T>
+void CpFit<T>::set_functions(std::int64_t d, const T* matrix) {
+  state_->set_functions(d, matrix);
 }
 
 template <class T>
@@ -267,6 +349,10 @@ template <class T>
 void CpFit<T>::apply(double rate, std::int64_t done, const AdamSettings& settings) {
   State& state = *state_;
   T* gradient = state.gradient.get();
+  if (state.coefficients) {
+    state.step_coefficients(gradient, State::adam_step(rate, done, settings));
+    return;
+  }
   kernels().of<T>().train.adam(state.parameters.get(), state.mean.get(), state.square.get(), &gradient, 1, 0,
                                state.layout.size(), State::adam_step(rate, done, settings));
   for (std::int64_t d = 0; d < state.layout.dimension(); ++d) state.layout.repeat(state.parameters.get(), d);

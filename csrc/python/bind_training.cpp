@@ -116,6 +116,14 @@ class Fit {
     fit_->take(named(what), d, factor.data);
   }
 
+  void set_functions(std::int64_t d, Tensor<const T> matrix) {
+    require(d >= 0 && d < fit_->axes(), "d must be the number of an axis");
+    const std::int64_t size = tables_[static_cast<std::size_t>(d)].size;
+    require(matrix.ndim == 2 && matrix.shape[0] == size && matrix.shape[1] == size,
+            "matrix must have shape (table.size, table.size)");
+    fit_->set_functions(d, matrix.data);
+  }
+
   void set_data(Tensor<const double> points, Tensor<const double> values, std::optional<Tensor<const double>> weights,
                 Tensor<const std::int64_t> chosen, std::int64_t block) {
     const std::int64_t rows = points.ndim == 2 ? points.shape[0] : -1;
@@ -171,7 +179,9 @@ class Fit {
     if (what == "mean") return What::mean;
     if (what == "square") return What::square;
     if (what == "gradient") return What::gradient;
-    throw py::value_error("what must be 'parameters', 'mean', 'square' or 'gradient', got '" + what + "'");
+    if (what == "coefficients") return What::coefficients;
+    throw py::value_error("what must be 'parameters', 'mean', 'square', 'gradient' or 'coefficients', got '" + what +
+                          "'");
   }
   void require_order(const Tensor<const std::int32_t>& order) const {
     require(order.ndim == 1, "order must have shape (n,)");
@@ -207,6 +217,7 @@ void bind(py::module_& module, const char* name) {
            py::arg("outputs") = 0)
       .def("put", &Fit<T>::put, py::arg("what"), py::arg("d"), py::arg("factor"))
       .def("take", &Fit<T>::take, py::arg("what"), py::arg("d"), py::arg("factor"))
+      .def("set_functions", &Fit<T>::set_functions, py::arg("d"), py::arg("matrix"))
       .def("set_data", &Fit<T>::set_data, py::arg("points"), py::arg("values"), py::arg("weights"), py::arg("chosen"),
            py::arg("block"))
       .def("run", &Fit<T>::run, py::arg("order"), py::arg("blocks_per_step"), py::arg("rates"), py::arg("done"),

@@ -126,7 +126,7 @@ def fit_als(
     status: FitStatus = "interrupted"
     message = "interrupted at the start: the model is the best so far"
     if not interrupted:
-        status, message = _run(state, scale, most, least, late, begin, history, callback)
+        status, message = sweep_until_still(state, scale, most, least, late, begin, history, callback)
     outputs = samples.y.shape[1] if np.ndim(y) == 2 else None
     model_axes = list(axes) if outputs is None else [*axes, Axis.discrete("output", outputs)]
     model = CPModel.from_factors(model_axes, state.balanced(scale, merged=outputs is None))
@@ -134,7 +134,7 @@ def fit_als(
     return FitResult(model, status, message, history, time.perf_counter() - begin, choices)
 
 
-def _run(
+def sweep_until_still(
     state: Alternation,
     scale: float,
     sweeps: int,

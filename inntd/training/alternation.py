@@ -51,7 +51,7 @@ class Alternation:
         ridge: float,
         random: np.random.Generator,
     ) -> None:
-        self.axes, self.y, self.weights = axes, samples.y, samples.weights
+        self.axes, self.samples_x, self.y, self.weights = axes, samples.x, samples.y, samples.weights
         self.penalties, self.ridge, self.random = penalties, ridge, random
         self.groups = [group(axis, column) for axis, column in zip(axes, samples.x, strict=True)]
         self.amplitudes: Array = np.ones(factors[0].shape[1])

@@ -34,6 +34,7 @@ def fit_automatic(
     names: Sequence[str] | None = None,
     categorical: Sequence[int] = (),
     logarithm: bool = True,
+    hats: bool = True,
     seed: int = 0,
     max_seconds: float = 20.0,
     callback: Callable[[dict[str, Any]], Any] | None = None,
@@ -56,6 +57,8 @@ def fit_automatic(
     logarithm : bool, default True
         Whether the logarithm of positive values may be fitted, where these are spread: the model is then an
         `ExponentialModel`.
+    hats : bool, default True
+        Whether functions that are not smooth may be fitted on axes of linear elements instead of polynomials.
     seed : int, default 0
         Of the starts, and of the choice of samples where there are many.
     max_seconds : float, default 20
@@ -105,7 +108,7 @@ def fit_automatic(
             callback(history[-1])
 
     even = None if np.ptp(shares) == 0 else shares / shares.mean()
-    race = Race(columns, spans, values, even, seed, budget, tell, logarithm)
+    race = Race(columns, spans, values, even, seed, budget, tell, logarithm, hats)
     with threadpool_limits(1, user_api="blas"):  # small matrices: threads cost more than they save
         winner = race.run()
         model = winner.model()

@@ -55,6 +55,6 @@ def read(path: Path, native: NativeModel, settings: dict[str, Any]) -> dict[str,
         groups[what] = [t for t, shape in zip(found, native.shapes, strict=True) if t is not None and t.shape == shape]
         if len(groups[what]) < len(found):
             raise ValueError(f"{path} is the checkpoint of another model: its factors have other shapes")
-    for what in KEPT:
+    for what in KEPT:  # the coefficients last: they are what the next step moves
         native.put(groups[what], what)
     return {**run, "best": groups["best"]}

@@ -66,7 +66,9 @@ def any_of(condition: bool) -> bool:
     return bool(reduced(torch.tensor(float(condition)), dist.ReduceOp.MAX))
 
 
-def shared_step(native: NativeModel, blocks: npt.NDArray[np.int32], rate: float, done: int, decay: float) -> float:
+def shared_step(
+    native: NativeModel, blocks: npt.NDArray[np.int32], rate: float, done: int, betas: tuple[float, float], decay: float
+) -> float:
     """Make one step with a batch of blocks, of which every process takes its share.
 
     Parameters
@@ -75,8 +77,8 @@ def shared_step(native: NativeModel, blocks: npt.NDArray[np.int32], rate: float,
         With the same data and numbers in all processes.
     blocks : array of int32
         The blocks of the batch.
-    rate, done, decay :
-        Step size, number of steps before, weight decay.
+    rate, done, betas, decay :
+        Step size, number of steps before, Adam's two shares of the averages, weight decay.
 
     Returns
     -------
@@ -96,5 +98,5 @@ def shared_step(native: NativeModel, blocks: npt.NDArray[np.int32], rate: float,
     total = float(flat[-1])
     if np.isfinite(total):
         native.put([g.reshape(part.shape) for g, part in zip(gradients, parts, strict=True)], "gradient")
-        core.apply(rate, done, decay=decay)
+        core.apply(rate, done, *betas, decay=decay)
     return total

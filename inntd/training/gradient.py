@@ -27,12 +27,13 @@ from inntd.training.sources import Chunk, Source, make_source
 
 Array = npt.NDArray[np.float64]
 Callback: TypeAlias = Callable[[dict[str, Any]], Any]
-Schedule: TypeAlias = Literal["cosine", "constant"]
+Schedule: TypeAlias = Literal["squared-cosine", "cosine", "constant"]
 
 BLOCK = 512
 SLICE = 0.05  # seconds in the core before Python looks for Ctrl-C
 WORSE = 100.0  # times the variance of the values: a loss that counts as divergence
 MOST_HALVINGS = 8
+POWERS = {"squared-cosine": 2, "cosine": 1, "constant": 0}  # of the falling cosine
 
 
 @dataclass
@@ -58,8 +59,10 @@ def fit_adam(
     weights: npt.ArrayLike | None = None,
     epochs: int = 100,
     batch: int = 1024,
-    rate: float = 1e-2,
-    schedule: Schedule = "cosine",
+    rate: float = 1.5e-2,
+    schedule: Schedule = "squared-cosine",
+    smoothing: float | None = 0.8,
+    betas: tuple[float, float] = (0.9, 0.95),
     weight_decay: float = 0.0,
     validation_fraction: float = 0.0,
     patience: int | None = None,
@@ -95,10 +98,16 @@ def fit_adam(
         Passes over the samples.
     batch : int, default 1024
         Samples per step, made of whole blocks of at most 512.
-    rate : float, default 1e-2
+    rate : float, default 1.5e-2
         Step size at the start, for values of standard deviation one.
-    schedule : {"cosine", "constant"}, default "cosine"
-        Whether the rate falls to zero along a cosine.
+    schedule : {"squared-cosine", "cosine", "constant"}, default "squared-cosine"
+        How the rate falls to zero, if at all.
+    smoothing : float or None, default 0.8
+        Adam moves the coefficients of each axis' orthonormal functions from smooth to rough, whose steps are smaller
+        by their frequency to this power; None: the nodal values themselves, as in the paper (so do discrete axes and
+        those of more than 160 nodes anyway).
+    betas : (float, float), default (0.9, 0.95)
+        How much of the averages of gradients and of their squares stays from step to step.
     weight_decay : float, default 0
         Decoupled weight decay (AdamW).
     validation_fraction : float, default 0
@@ -150,7 +159,10 @@ def fit_adam(
     epochs, batch = _checks.positive_int("epochs", epochs), _checks.positive_int("batch", batch)
     rank, seed = _checks.positive_int("rank", rank), _checks.positive_int("seed", seed, minimum=0)
     rate = _checks.finite_float("rate", rate, positive=True)
-    _checks.one_of("schedule", schedule, ("cosine", "constant"))
+    _checks.one_of("schedule", schedule, tuple(POWERS))
+    smoothing = None if smoothing is None else _checks.finite_float("smoothing", smoothing)
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise ValueError(f"betas must be two numbers of at least 0 and below 1, got {betas}")
     weight_decay = arguments.non_negative("weight_decay", weight_decay)
     validation_fraction = arguments.fraction("validation_fraction", validation_fraction)
     checkpoint_seconds = arguments.non_negative("checkpoint_seconds", checkpoint_seconds)
@@ -158,11 +170,12 @@ def fit_adam(
     max_seconds, callback = arguments.seconds(max_seconds), arguments.function("callback", callback)
     path = arguments.checkpoint(checkpoint_path, resume=resume)
     source = make_source(axes, x, y, weights, validation_fraction, np.random.default_rng([seed, 1]))
-    native = _native(source, axes, rank, dtype, seed)
+    native = _native(source, axes, rank, dtype, seed, smoothing)
     first = arguments.start(start, axes, rank, native.outputs)
     if first is not None:
         native.put([factor.detach() for factor in first.factors])
     settings = {"rank": rank, "epochs": epochs, "batch": batch, "rate": rate, "schedule": schedule, "seed": seed,
+                "smoothing": smoothing, "betas": list(betas),
                 "weight_decay": weight_decay, "validation_fraction": validation_fraction, "dtype": dtype,
                 "axes": [repr(axis) for axis in axes]}  # fmt: skip
     loop = _Loop(native, source, settings, callback, began)
@@ -171,12 +184,14 @@ def fit_adam(
     return loop.go(patience, max_seconds, path, checkpoint_seconds)
 
 
-def _native(source: Source, axes: Sequence[Axis], rank: int, dtype: str, seed: int) -> NativeModel:
+def _native(
+    source: Source, axes: Sequence[Axis], rank: int, dtype: str, seed: int, smoothing: float | None
+) -> NativeModel:
     """Return the core's model at its random start, with the standardisation that the first chunk asks for."""
     first = next(iter(source.chunks(np.random.default_rng([seed, 2]))))
     centre, scale = centre_and_scale(first.y, first.weights)
     outputs = None if source.one_target else first.y.shape[1]
-    native = NativeModel(axes, rank, outputs, dtype_of(dtype), centre, scale)
+    native = NativeModel(axes, rank, outputs, dtype_of(dtype), centre, scale, smoothing)
     native.start(seed)
     return native
 
@@ -189,6 +204,7 @@ class _Loop:
     ) -> None:
         self.native, self.source, self.settings, self.callback, self.began = native, source, settings, callback, began
         self.run = _Run(rate=settings["rate"], best=native.take())
+        self.betas = (float(settings["betas"][0]), float(settings["betas"][1]))
         self.held = source.validation()
         self.loaded = False
 
@@ -266,8 +282,9 @@ class _Loop:
             rates = np.array([self._rate(run.step + i) for i in range(steps)])
             clock = time.perf_counter()
             total += core.run(
-                part, together, rates, run.step, decay=self.settings["weight_decay"], threads=_kernels.threads()
-            )
+                part, together, rates, run.step, *self.betas, decay=self.settings["weight_decay"],
+                threads=_kernels.threads(),
+            )  # fmt: skip
             seconds = max(time.perf_counter() - clock, 1e-6)
             run.step, begin = run.step + steps, begin + at_once
             at_once = together * max(1, min(4 * steps, int(SLICE / seconds * steps)))
@@ -279,7 +296,7 @@ class _Loop:
         for begin in range(0, len(order), together):
             step = order[begin : begin + together]
             total += shared_step(
-                self.native, step, self._rate(self.run.step), self.run.step, self.settings["weight_decay"]
+                self.native, step, self._rate(self.run.step), self.run.step, self.betas, self.settings["weight_decay"]
             )
             self.run.step += 1
             if not math.isfinite(total):
@@ -287,10 +304,8 @@ class _Loop:
         return total
 
     def _rate(self, step: int) -> float:
-        if self.settings["schedule"] == "constant":
-            return self.run.rate
         share = min(1.0, step * self.settings["batch"] / (self.source.size * self.settings["epochs"]))
-        return self.run.rate * 0.5 * (1.0 + math.cos(math.pi * share))
+        return self.run.rate * (0.5 * (1.0 + math.cos(math.pi * share))) ** POWERS[self.settings["schedule"]]
 
     # ---- between epochs ------------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from inntd.training.columns import Column
 from inntd.training.outcome import FitResult
 from inntd.training.rows import Rows
 
-Optimizer: TypeAlias = Literal["auto", "automatic", "als", "adam", "lbfgs", "boosting"]
-OPTIMIZERS: tuple[Optimizer, ...] = ("auto", "automatic", "als", "adam", "lbfgs", "boosting")
+Optimizer: TypeAlias = Literal["auto", "automatic", "als", "adam", "lbfgs", "boosting", "levenberg_marquardt"]
+OPTIMIZERS: tuple[Optimizer, ...] = ("auto", "automatic", "als", "adam", "lbfgs", "boosting", "levenberg_marquardt")
 Nodes: TypeAlias = Literal["uniform", "quantile"]
 
 

@@ -37,7 +37,7 @@ def fit_outputs(
     x, seed, callback, **options :
         As of `fit_automatic`; the callback's entries have ``output`` as well.
     y : array (K, C)
-        Values of C outputs. Logarithms are not tried: their models are no sums of products of all outputs.
+        Values of C outputs. Logarithms and hats are not tried: their models are no sums of products on the same axes.
     max_seconds : float, default 20
         For all outputs together. An output that needs less leaves the rest to those that follow.
 
@@ -68,7 +68,11 @@ def fit_outputs(
             left = LEAST_SECONDS
         tell = _teller(history, callback, c, begin)
         share = max(left, LEAST_SECONDS)
-        found.append(fit_automatic(x, column, logarithm=False, seed=seed, max_seconds=share, callback=tell, **options))
+        found.append(
+            fit_automatic(
+                x, column, logarithm=False, hats=False, seed=seed, max_seconds=share, callback=tell, **options
+            )
+        )
     models = [result.model for result in found if isinstance(result.model, CPModel)]
     assert len(models) == len(found)  # without logarithms
     status = min((result.status for result in found), key=WORST.index)

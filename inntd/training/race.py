@@ -57,6 +57,8 @@ class Race:
         Takes a dict after each step.
     logarithm : bool
         Whether the logarithm of y may be fitted.
+    hats : bool
+        Whether hats may be tried.
     """
 
     columns: list[Array]
@@ -67,6 +69,7 @@ class Race:
     budget: Budget
     tell: Tell
     logarithm: bool = True
+    hats: bool = True
     contenders: list[Contender] = field(default_factory=list)
 
     def run(self) -> Winner:
@@ -99,7 +102,7 @@ class Race:
         for logarithm in logarithms:
             if not self.contenders or not self.budget.over(0.5 * SHARES[0]):
                 self._add_kernel(logarithm, random)
-        if self._ranked()[0].score > SMOOTH and not self.budget.over(SHARES[0]):
+        if self.hats and self._ranked()[0].score > SMOOTH and not self.budget.over(SHARES[0]):
             self._add_kernel(self._ranked()[0].scale.logarithm, random, rough=True)
         for logarithm, additive in [(log, add) for log in logarithms for add in (True, False)]:
             if (not additive and len(self.spans) == 1) or self.budget.over(SHARES[1]) or self._exact():

@@ -18,7 +18,7 @@ from inntd.training.columns import Column, DataWarning
 from inntd.training.constants import fit_mean, train_active
 from inntd.training.distributed import any_of
 from inntd.training.extrapolation import evaluate
-from inntd.training.optimizers import CHOOSE_RANK, choose, fit, search
+from inntd.training.optimizers import CHOOSE_RANK, choose, fit, refinable, refine, search
 from inntd.training.options import Options
 from inntd.training.outcome import FitResult
 from inntd.training.rows import Rows, hold_out
@@ -27,6 +27,7 @@ from inntd.training.scaling import Scaling
 Array = npt.NDArray[np.float64]
 
 RANKS = (2, 4, 8, 16, 32, 64)
+MOST_JUDGED = 20_000  # rows of the training whose error is reported where rows are many
 HELD_OUT = 0.1  # of the rows, unless said otherwise
 WORTH = 0.95  # of the error on the rows held out: more modes must do better than this
 
@@ -44,16 +45,35 @@ def _train(rows: Rows, columns: Sequence[Column], names: Sequence[str], options:
     optimizer, why = choose(rows, columns, options)
     if optimizer == "automatic":
         return _search(rows, columns, names, options, why)
-    axes = fit_axes(rows.x, columns, names, options.elements, options.s, options.nodes)
     fraction = HELD_OUT if options.validation_fraction is None else options.validation_fraction
     kept, held = hold_out(len(rows), fraction, options.seed)
     scaling = Scaling.of(rows)
-    result = _fit_ranks(optimizer, axes, scaling.apply(rows.take(kept)), scaling.apply(rows.take(held)), options)
+    part, check = scaling.apply(rows.take(kept)), scaling.apply(rows.take(held))
+    if optimizer == "als" and refinable(part, options):
+        result, with_means = refine(part, columns, names, options, why, scaling.mean / scaling.deviation)
+        if with_means:
+            scaling = replace(scaling, mean=np.zeros_like(scaling.mean))
+            part, check = scaling.apply(rows.take(kept)), scaling.apply(rows.take(held))
+        result = _judged(result, part, check)
+    else:
+        axes = fit_axes(rows.x, columns, names, options.elements, options.s, options.nodes)
+        result = _fit_ranks(optimizer, axes, part, check, options)
     assert isinstance(result.model, CPModel)
     if (result.choices["validation_error"] or 0.0) >= 1.0:
         why += "; no better than the mean at the rows held out: do the columns determine the target?"
-    choices = {"optimizer": optimizer, "why": why, "axes": [repr(axis) for axis in axes], **result.choices}
+    shown = [repr(axis) for axis in result.model.axes[: len(columns)]]
+    choices = {"optimizer": optimizer, "why": why, "axes": shown, **result.choices}
     return replace(result, model=scaling.undo(result.model), choices=choices)
+
+
+def _judged(result: FitResult, rows: Rows, held: Rows) -> FitResult:
+    """Return a result with its errors among its choices."""
+    told = {
+        "training_error": _error(result.model, rows.take(np.arange(0, len(rows), -(-len(rows) // MOST_JUDGED)))),
+        "validation_error": _error(result.model, held) if len(held) else None,
+        "validation": f"{len(held):,} rows held out" if len(held) else None,
+    }
+    return replace(result, choices={**result.choices, **told})
 
 
 def _search(rows: Rows, columns: Sequence[Column], names: Sequence[str], options: Options, why: str) -> FitResult:

@@ -32,11 +32,16 @@ class CpFit {
   std::int64_t block() const;
   std::int64_t count() const;  // points
 
-  // Factor d < axes, or the outputs' (outputs, modes) for d = axes. What: parameters, Adam's means or squares, or the
-  // gradient that `gradient` left.
-  enum class What { parameters, mean, square, gradient };
+  // Factor d < axes, or the outputs' (outputs, modes) for d = axes. What: parameters, Adam's means or squares, the
+  // gradient that `gradient` left, or what Adam moves: the coefficients, which are the parameters of an axis without
+  // functions of its own. Parameters that are put do not change the coefficients; coefficients change the parameters.
+  enum class What { parameters, mean, square, gradient, coefficients };
   void put(What what, std::int64_t d, const T* factor);
   void take(What what, std::int64_t d, T* factor) const;
+
+  // Lets Adam move coefficients of functions, whose nodal values are the columns of matrix (size, size), in place of
+  // the nodal values of axis d: parameters = matrix coefficients. Put the coefficients next.
+  void set_functions(std::int64_t d, const T* matrix);
 
   // Points (count, axes), values (count, outputs or 1), weights (count) or null. Blocks of at most `block` points are
   // formed of chosen[0], chosen[1], ...; everything is copied.
