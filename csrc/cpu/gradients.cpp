@@ -21,9 +21,12 @@ void backward(const CpView<T>& cp, const T* points, std::int64_t count, int orde
   SortedPoints<T> sorted;
   sorted.sort(layout.tables(), points, nullptr, count, cached_block(layout, std::min(kBlock, count)));
   const int workers = static_cast<int>(std::clamp<std::int64_t>(sorted.blocks(), 1, std::max(threads, 1)));
-  std::vector<std::unique_ptr<TrainWorkspace<T>>> workspaces(static_cast<std::size_t>(workers));
-  for (auto& workspace : workspaces) {
-    workspace = std::make_unique<TrainWorkspace<T>>(layout, parameters.get(), sorted.block(), orders, copies);
+  std::vector<AlignedArray<T>> gradients;
+  std::vector<std::unique_ptr<TrainWorkspace<T>>> workspaces;
+  for (int w = 0; w < workers; ++w) {
+    gradients.push_back(zeros<T>(layout.size()));
+    workspaces.push_back(std::make_unique<TrainWorkspace<T>>(layout, parameters.get(), gradients.back().get(),
+                                                             sorted.block(), orders, copies));
   }
   parallel_for(sorted.blocks(), 1, workers, [&](std::int64_t begin, std::int64_t end, int worker) {
     TrainWorkspace<T>& workspace = *workspaces[static_cast<std::size_t>(worker)];
@@ -31,9 +34,9 @@ void backward(const CpView<T>& cp, const T* points, std::int64_t count, int orde
       body(workspace.enter(sorted, b), b * sorted.block(), workspace);
     }
   });
-  T* total = workspaces[0]->gradient();
-  for (std::size_t w = 1; w < workspaces.size(); ++w) {
-    const T* other = workspaces[w]->gradient();
+  T* total = gradients[0].get();
+  for (std::size_t w = 1; w < gradients.size(); ++w) {
+    const T* other = gradients[w].get();
     for (std::int64_t i = 0; i < layout.size(); ++i) total[i] += other[i];
   }
   for (std::int64_t d = 0; d < cp.axes; ++d) {

@@ -97,6 +97,59 @@ TEST_CASE_TEMPLATE("gradients of second derivatives agree with plain sums", T, f
   }
 }
 
+// The loop's gradient against differences of its loss: sorted points, narrow bases, a number of axes without a kernel
+// of its own, weights.
+TEST_CASE_TEMPLATE("the gradient of the loss agrees with differences", T, float, double) {
+  const std::vector<std::vector<Axis>> kinds = {
+      some_axes(),
+      {make_axis(9, 0, true), make_axis(5, 0), make_axis(1, 0)},
+      {make_axis(4, 0)},
+      std::vector<Axis>(7, make_axis(6, 0)),
+  };
+  for (const std::string& isa : available_isas()) {
+    const WithIsa chosen_isa(isa);
+    for (const std::vector<Axis>& axes : kinds) {
+      Model<T> model(axes, 21);
+      const std::int64_t count = 150, dimension = model.dimension();
+      CpFit<T> fit(model.tables.data(), dimension, 21, 0);
+      const auto x = random_points<double>(count, dimension);
+      std::vector<double> y(count), weights(count);
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        y[i] = std::sin(double(i));
+        weights[i] = 1.0 + std::cos(double(i));
+      }
+      std::vector<std::int64_t> chosen(count);
+      std::iota(chosen.rbegin(), chosen.rend(), 0);
+      fit.set_data(x.data(), y.data(), weights.data(), chosen.data(), count, 64);
+      const auto loss = [&](std::int64_t d, const std::vector<T>& factor) {
+        fit.put(CpFit<T>::What::parameters, d, factor.data());
+        return fit.gradient(2);
+      };
+      for (std::int64_t d = 0; d < dimension; ++d) loss(d, model.factors[static_cast<std::size_t>(d)]);
+      for (std::int64_t d = 0; d < dimension; ++d) {
+        CAPTURE(isa);
+        CAPTURE(dimension);
+        CAPTURE(d);
+        const std::vector<T>& factor = model.factors[static_cast<std::size_t>(d)];
+        loss(d, factor);
+        std::vector<T> gradient(factor.size()), up = factor, down = factor;
+        fit.take(CpFit<T>::What::gradient, d, gradient.data());
+        double expected = 0.0, size = 0.0;
+        for (std::size_t i = 0; i < factor.size(); ++i) {
+          const double step = 0.125 * std::cos(double(i));  // the loss is quadratic in each factor: no error of its own
+          up[i] = static_cast<T>(static_cast<double>(factor[i]) + step);
+          down[i] = static_cast<T>(static_cast<double>(factor[i]) - step);
+          expected += static_cast<double>(gradient[i]) * step;
+          size += std::abs(static_cast<double>(gradient[i]) * step);
+        }
+        const double rise = (loss(d, up) - loss(d, down)) / 2.0;
+        CHECK(rise == doctest::Approx(expected).epsilon(tolerance<T>()).scale(size));
+        loss(d, factor);
+      }
+    }
+  }
+}
+
 template <class T>
 struct Trained {
   Model<T> model;

@@ -55,6 +55,25 @@ struct TrainBlock {
   T* scratch;           // (2 dimension + places, one vector)
 };
 
+// A block of points on narrow bases, two functions each (train_narrow.hpp). Parameters are in tiles of one line of
+// modes: (tiles, rows of all axes, lanes of a line), and so is the gradient.
+template <class T>
+struct NarrowBlock {
+  const std::int32_t* row;  // (count, dimension): where the first row begins within a tile
+  const T* weights;         // (count, dimension, 2)
+  std::int64_t dimension;
+  std::int64_t modes;  // padded to whole lines
+  std::int64_t count;
+  std::int64_t tile_stride;
+  const T* parameters;
+  T* gradient;
+  const T* mask;  // (modes): one for modes, zero for padding
+  T* scratch;     // (2 dimension, one vector)
+
+  // Of the tile with mode m, at a mode that begins a vector.
+  std::int64_t offset(std::int64_t m) const { return m / line_lanes<T>() * tile_stride + m % line_lanes<T>(); }
+};
+
 // One step of Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019).
 template <class T>
 struct AdamStep {
@@ -87,6 +106,9 @@ struct TrainKernels {
   void (*point_slopes)(const TrainBlock<T>& block, const T* slopes, T* gradient);
   // Backward of value, gradient and second derivatives, whose cotangents are a (count), b and c (count, dimension).
   void (*jet_slopes)(const TrainBlock<T>& block, const T* a, const T* b, const T* c);
+  // Narrow bases: values (count), and gradient += slopes times derivatives.
+  void (*narrow_values)(const NarrowBlock<T>& block, T* values);
+  void (*narrow_gradients)(const NarrowBlock<T>& block, const T* slopes);
   // Adds gradients [1, buffers) to the first, updates [begin, end) of all parameters, and sets the gradients to zero.
   void (*adam)(T* parameters, T* mean, T* square, T* const* gradients, int buffers, std::int64_t begin,
                std::int64_t end, const AdamStep<T>& step);
@@ -95,5 +117,21 @@ struct TrainKernels {
 }  // namespace inntd
 
 #ifdef INNTD_KERNEL_SOURCE
+#include "inntd/train_adam.hpp"
 #include "inntd/train_blocks.hpp"
+#include "inntd/train_jets.hpp"
+#include "inntd/train_narrow.hpp"
+
+namespace inntd {
+namespace {
+
+template <class T>
+constexpr TrainKernels<T> make_train_kernels() {
+  return {&tabulate_sorted<T>, &multiply_rows<T>, &other_products<T>,   &output_values<T>,
+          &output_slopes<T>,   &scale_weights<T>, &accumulate_rows<T>,  &point_slopes<T>,
+          &jet_slopes<T>,      &narrow_values<T>, &narrow_gradients<T>, &adam<T>};
+}
+
+}  // namespace
+}  // namespace inntd
 #endif

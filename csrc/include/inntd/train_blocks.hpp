@@ -1,7 +1,5 @@
-// The kernels of train.hpp.
+// Training on points that are sorted by piece: weights, rows, products, outputs.
 #pragma once
-
-#include <cmath>
 
 #include "inntd/train.hpp"
 
@@ -272,26 +270,32 @@ void products_of(const TrainBlock<T>& block, T* whole, T* values) {
   }
 }
 
+// Calls body with a constant number of axes, or with 0 where no copy was compiled for it.
+template <class Body>
+INNTD_INLINE void with_dimension(std::int64_t dimension, const Body& body) {
+  switch (dimension) {
+    case 2:
+      return body(std::integral_constant<int, 2>());
+    case 3:
+      return body(std::integral_constant<int, 3>());
+    case 4:
+      return body(std::integral_constant<int, 4>());
+    case 5:
+      return body(std::integral_constant<int, 5>());
+    case 6:
+      return body(std::integral_constant<int, 6>());
+    case 8:
+      return body(std::integral_constant<int, 8>());
+    case 10:
+      return body(std::integral_constant<int, 10>());
+    default:
+      return body(std::integral_constant<int, 0>());
+  }
+}
+
 template <class T>
 void other_products(const TrainBlock<T>& block, T* whole, T* values) {
-  switch (block.dimension) {
-    case 2:
-      return products_of<T, 2>(block, whole, values);
-    case 3:
-      return products_of<T, 3>(block, whole, values);
-    case 4:
-      return products_of<T, 4>(block, whole, values);
-    case 5:
-      return products_of<T, 5>(block, whole, values);
-    case 6:
-      return products_of<T, 6>(block, whole, values);
-    case 8:
-      return products_of<T, 8>(block, whole, values);
-    case 10:
-      return products_of<T, 10>(block, whole, values);
-    default:
-      return products_of<T, 0>(block, whole, values);
-  }
+  with_dimension(block.dimension, [&](auto d) { products_of<T, decltype(d)::value>(block, whole, values); });
 }
 
 // ---- several outputs ---------------------------------------------------------------------------------------------
@@ -329,127 +333,6 @@ void output_slopes(const TrainBlock<T>& block, const T* whole, const T* outputs,
       for (std::int64_t d = 0; d < block.dimension; ++d) f[(i * block.dimension + d) * vectors + v] *= weight;
     }
   }
-}
-
-// ---- derivatives by the points, and jets -------------------------------------------------------------------------
-
-// f holds the products of the other axes: the derivative of an axis' function is multiplied with them and summed.
-template <class T>
-void point_slopes(const TrainBlock<T>& block, const T* slopes, T* gradient) {
-  const std::int64_t vectors = block.modes / vector_lanes<T>();
-  for (std::int64_t d = 0; d < block.dimension; ++d) {
-    const TrainAxis<T>& axis = block.axes[d];
-    const SortedAxis<T>& sorted = block.sorted[d];
-    const std::int64_t stride = round_up_to_line<T>(axis.table.width);
-    const T* weights = axis.weights + block.places * stride;
-    for_runs(sorted, [&](std::int64_t piece, std::int64_t begin, std::int64_t end) {
-      const auto* rows = reinterpret_cast<const Vector<T>*>(axis.rows + axis.table.first[piece] * block.modes);
-      const T scale = static_cast<T>(2.0 / (axis.table.breaks[piece + 1] - axis.table.breaks[piece]));
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t point = sorted.point[i];
-        const auto* others = reinterpret_cast<const Vector<T>*>(block.f + (point * block.dimension + d) * block.modes);
-        const T* w = weights + i * stride;
-        Vector<T> total = {};
-        for (std::int64_t v = 0; v < vectors; ++v) {
-          Vector<T> sum = rows[v] * w[0];
-          for (int k = 1; k < axis.table.width; ++k) sum += rows[k * vectors + v] * w[k];
-          total += sum * others[v];
-        }
-        gradient[point * block.dimension + d] = slopes[point] * scale * sum_lanes<T>(total);
-      }
-    });
-  }
-}
-
-// With s_d = b_d f_d' + c_d f_d'' the contribution of a point to the loss is, mode by mode, a prod f + sum_d s_d
-// prod_{e != d} f_e: the products' dual part with f_d + epsilon s_d in place of f_d. Its derivative by f_d is
-// a P_d + Q_d, with P_d + epsilon Q_d the product of the other axes, and by s_d it is P_d.
-//
-// `f` is overwritten with derivatives by f_d. Rows' gradients need w (a P + Q) + (b w' + c w'') P: both parts are
-// added here, with weights of order 1 holding b w' + c w'' afterwards.
-template <class T>
-void jet_slopes(const TrainBlock<T>& block, const T* a, const T* b, const T* c) {
-  const std::int64_t vectors = block.modes / vector_lanes<T>();
-  const std::int64_t dimension = block.dimension;
-  for (std::int64_t d = 0; d < dimension; ++d) {  // weights of order 1 become b w' + c w'', in x
-    const TrainAxis<T>& axis = block.axes[d];
-    const std::int64_t stride = round_up_to_line<T>(axis.table.width);
-    for_runs(block.sorted[d], [&](std::int64_t piece, std::int64_t begin, std::int64_t end) {
-      const T scale = static_cast<T>(2.0 / (axis.table.breaks[piece + 1] - axis.table.breaks[piece]));
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t point = block.sorted[d].point[i];
-        const T by_first = b[point * dimension + d] * scale, by_second = c[point * dimension + d] * scale * scale;
-        T* w1 = axis.weights + (block.places + i) * stride;
-        const T* w2 = axis.weights + (2 * block.places + i) * stride;
-        for (std::int64_t k = 0; k < stride; ++k) w1[k] = by_first * w1[k] + by_second * w2[k];
-      }
-    });
-  }
-  // f and s lie one after the other: (count, dimension, modes) each.
-  T* s_start = block.f + block.count * dimension * block.modes;
-  TrainBlock<T> slopes_block = block;
-  slopes_block.f = s_start;
-  multiply_rows(block, 0);
-  multiply_rows(slopes_block, 1);
-  auto* before = reinterpret_cast<Vector<T>*>(block.scratch);
-  for (std::int64_t i = 0; i < block.count; ++i) {
-    auto* f = reinterpret_cast<Vector<T>*>(block.f) + i * dimension * vectors;
-    auto* s = reinterpret_cast<Vector<T>*>(s_start) + i * dimension * vectors;
-    for (std::int64_t v = 0; v < vectors; ++v) {
-      Vector<T> p = reinterpret_cast<const Vector<T>*>(block.mask)[v], q = p * T(0);
-      for (std::int64_t d = 0; d < dimension; ++d) {
-        before[2 * d] = p;
-        before[2 * d + 1] = q;
-        q = q * f[d * vectors + v] + p * s[d * vectors + v];
-        p = p * f[d * vectors + v];
-      }
-      p = p * T(0) + T(1);
-      q = p * T(0);
-      for (std::int64_t d = dimension - 1; d >= 0; --d) {
-        const Vector<T> value = f[d * vectors + v], slope = s[d * vectors + v];
-        const Vector<T> others = before[2 * d] * p;
-        f[d * vectors + v] = others * a[i] + before[2 * d] * q + before[2 * d + 1] * p;
-        s[d * vectors + v] = others;
-        q = q * value + p * slope;
-        p = p * value;
-      }
-    }
-  }
-  accumulate_rows(block, 0);
-  accumulate_rows(slopes_block, 1);
-}
-
-// ---- Adam --------------------------------------------------------------------------------------------------------
-
-template <class T>
-void adam(T* parameters, T* mean, T* square, T* const* gradients, int buffers, std::int64_t begin, std::int64_t end,
-          const AdamStep<T>& step) {
-  T* __restrict gradient = gradients[0];
-  for (int b = 1; b < buffers; ++b) {
-    T* __restrict other = gradients[b];
-    for (std::int64_t i = begin; i < end; ++i) {
-      gradient[i] += other[i];
-      other[i] = T(0);
-    }
-  }
-  T* __restrict p = parameters;
-  T* __restrict m = mean;
-  T* __restrict v = square;
-  const T size = step.rate / step.correction1, root = T(1) / std::sqrt(step.correction2);
-  const T keep = T(1) - step.rate * step.decay;
-  for (std::int64_t i = begin; i < end; ++i) {
-    const T g = gradient[i];
-    gradient[i] = T(0);
-    m[i] = step.beta1 * m[i] + (T(1) - step.beta1) * g;
-    v[i] = step.beta2 * v[i] + (T(1) - step.beta2) * g * g;
-    p[i] = keep * p[i] - size * m[i] / (std::sqrt(v[i]) * root + step.epsilon);
-  }
-}
-
-template <class T>
-constexpr TrainKernels<T> make_train_kernels() {
-  return {&tabulate_sorted<T>, &multiply_rows<T>,   &other_products<T>, &output_values<T>, &output_slopes<T>,
-          &scale_weights<T>,   &accumulate_rows<T>, &point_slopes<T>,   &jet_slopes<T>,    &adam<T>};
 }
 
 }  // namespace
