@@ -38,8 +38,7 @@ class SortedWorker final : public FitWorker<T> {
   T* values(std::int64_t b) override {
     const TrainBlock<T>& block = workspace_.enter(points_, b);
     const std::int64_t outputs = this->layout_.outputs();
-    kernel_.tabulate(block, 1);
-    kernel_.multiply(block, 0);
+    kernel_.multiply(block, 1);
     kernel_.products(block, workspace_.whole(), workspace_.values());
     if (outputs > 0) kernel_.output_values(block, workspace_.whole(), outputs_, outputs, workspace_.values());
     return workspace_.values();
@@ -50,10 +49,8 @@ class SortedWorker final : public FitWorker<T> {
     if (outputs > 0) {
       T* gradient = this->gradient() + this->layout_.start(this->layout_.dimension());
       kernel_.output_slopes(block, workspace_.whole(), outputs_, outputs, workspace_.values(), gradient);
-    } else {
-      kernel_.scale_weights(block, 0, workspace_.values());
     }
-    kernel_.accumulate(block, 0);
+    kernel_.accumulate(block, 0, outputs > 0 ? nullptr : workspace_.values());
   }
 
  private:

@@ -54,14 +54,12 @@ void cp_gradients(const CpView<T>& cp, const T* points, std::int64_t count, cons
   const int orders = point_gradients == nullptr ? 1 : 3;
   backward<T>(cp, points, count, orders, 1, threads, factor_gradients,
               [&](const TrainBlock<T>& block, std::int64_t start, TrainWorkspace<T>& workspace) {
-                kernel.tabulate(block, orders);
-                kernel.multiply(block, 0);
+                kernel.multiply(block, orders);
                 kernel.products(block, nullptr, workspace.values());
                 if (point_gradients != nullptr) {
                   kernel.point_slopes(block, slopes + start, point_gradients + start * cp.axes);
                 }
-                kernel.scale_weights(block, 0, slopes + start);
-                kernel.accumulate(block, 0);
+                kernel.accumulate(block, 0, slopes + start);
               });
 }
 
@@ -71,7 +69,7 @@ void cp_jet_gradients(const CpView<T>& cp, const T* points, std::int64_t count, 
   const TrainKernels<T>& kernel = kernels().of<T>().train;
   backward<T>(cp, points, count, 3, 2, threads, factor_gradients,
               [&](const TrainBlock<T>& block, std::int64_t start, TrainWorkspace<T>&) {
-                kernel.tabulate(block, 3);
+                kernel.multiply(block, 3);
                 kernel.jet_slopes(block, a + start, b + start * cp.axes, c + start * cp.axes);
               });
 }

@@ -32,8 +32,8 @@ class SortedPoints {
     count_ = count;
     block_ = std::min(block, kMaxBlock);
     const std::int64_t blocks = this->blocks();
-    xi_.resize(static_cast<std::size_t>(dimension_ * count));
-    point_.resize(xi_.size());
+    xi_.assign(static_cast<std::size_t>(dimension_ * count + kSpare), T(0));
+    point_.assign(xi_.size(), 0);
     runs_.assign(static_cast<std::size_t>(dimension_ * blocks), Runs{});
     piece_.clear();
     end_.clear();

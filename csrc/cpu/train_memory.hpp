@@ -135,15 +135,16 @@ template <class T>
 class TrainWorkspace {
  public:
   // `orders` of derivatives are tabulated; `copies` of f are kept (jets: 2).
-  TrainWorkspace(const TrainLayout<T>& layout, const T* parameters, T* gradient, std::int64_t places, int orders,
+  TrainWorkspace(const TrainLayout<T>& layout, const T* parameters, T* gradient, std::int64_t points, int orders,
                  int copies)
       : sorted_(static_cast<std::size_t>(layout.dimension())) {
     const std::int64_t dimension = layout.dimension(), padded = layout.padded();
-    f_ = aligned_array<T>(places * dimension * padded * copies);
+    const std::int64_t places = points + kSpare;
+    f_ = aligned_array<T>(points * dimension * padded * copies);
     scratch_ = aligned_array<T>(2 * dimension * line_lanes<T>());
     const std::int64_t outputs = std::max<std::int64_t>(layout.outputs(), 1);
-    if (layout.outputs() > 0) whole_ = aligned_array<T>(places * padded);
-    values_ = aligned_array<T>(places * outputs);
+    if (layout.outputs() > 0) whole_ = aligned_array<T>(points * padded);
+    values_ = aligned_array<T>(points * outputs);
     for (std::int64_t d = 0; d < dimension; ++d) {
       const BasisTable<T>& table = layout.tables()[static_cast<std::size_t>(d)];
       weights_.push_back(aligned_array<T>(orders * places * round_up_to_line<T>(table.width)));

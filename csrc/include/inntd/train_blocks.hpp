@@ -5,7 +5,6 @@
 
 namespace inntd {
 namespace {
-
 // ---- runs of points that share a piece ---------------------------------------------------------------------------
 
 template <class T, class Body>
@@ -48,7 +47,7 @@ INNTD_INLINE void tabulate_points(const Vector<T>* c, int degree, std::int64_t v
 
 template <class T, int Orders>
 void tabulate_axis(const TrainAxis<T>& axis, const SortedAxis<T>& sorted, std::int64_t places) {
-  constexpr int together = 4;
+  constexpr int together = kSpare;
   const std::int64_t padded = round_up_to_line<T>(axis.table.width);
   const std::int64_t vectors = padded / vector_lanes<T>();
   const int degree = axis.table.degree;
@@ -56,28 +55,19 @@ void tabulate_axis(const TrainAxis<T>& axis, const SortedAxis<T>& sorted, std::i
   for_runs(sorted, [&](std::int64_t piece, std::int64_t begin, std::int64_t end) {
     const std::int64_t kind = axis.table.kind[piece];
     const auto* c = reinterpret_cast<const Vector<T>*>(axis.polynomials + kind * (degree + 1) * padded);
-    std::int64_t i = begin;
-    for (; i + together <= end; i += together) {
+    for (std::int64_t i = begin; i < end; i += together) {  // what goes beyond the run is written again by the next one
       tabulate_points<T, Orders, together>(c, degree, vectors, sorted.xi + i, out + i * vectors, places * vectors);
-    }
-    for (; i < end; ++i) {
-      tabulate_points<T, Orders, 1>(c, degree, vectors, sorted.xi + i, out + i * vectors, places * vectors);
     }
   });
 }
 
-template <class T>
-void tabulate_sorted(const TrainBlock<T>& block, int orders) {
-  for (std::int64_t d = 0; d < block.dimension; ++d) {
-    if (orders == 1) {
-      tabulate_axis<T, 1>(block.axes[d], block.sorted[d], block.places);
-    } else {
-      tabulate_axis<T, 3>(block.axes[d], block.sorted[d], block.places);
-    }
-  }
-}
-
 // ---- rows times weights ------------------------------------------------------------------------------------------
+
+// The order of points within a run is known, but the processor does not guess it: f is asked for some points ahead.
+template <class T, int N, bool Write>
+INNTD_INLINE void prefetch_point(const T* f) {
+  for (int n = 0; n < N; ++n) __builtin_prefetch(f + n * vector_lanes<T>(), Write);
+}
 
 // W functions, N vectors of modes: W N rows in registers. W = 0 stands for any width, rows then come from memory.
 template <class T, int W, int N>
@@ -103,6 +93,7 @@ INNTD_INLINE void multiply_run(const T* rows, int width, std::int64_t modes, con
       for (int n = 0; n < N; ++n) sum[n] += row_of(k, n) * w[k];
     }
     auto* out = reinterpret_cast<Vector<T>*>(f + point[i] * point_stride);
+    prefetch_point<T, N, true>(f + point[i + kSpare] * point_stride);
     for (int n = 0; n < N; ++n) out[n] = sum[n];
   }
 }
@@ -110,12 +101,16 @@ INNTD_INLINE void multiply_run(const T* rows, int width, std::int64_t modes, con
 template <class T, int W, int N>
 INNTD_INLINE void accumulate_run(T* gradient, int width, std::int64_t modes, const T* weights, std::int64_t stride,
                                  const std::uint16_t* point, std::int64_t begin, std::int64_t end, const T* f,
-                                 std::int64_t point_stride) {
+                                 std::int64_t point_stride, const T* slopes) {
   if constexpr (W > 0) {
     Vector<T> sum[W][N] = {};
     for (std::int64_t i = begin; i < end; ++i) {
       const T* w = weights + i * stride;
-      const auto* g = reinterpret_cast<const Vector<T>*>(f + point[i] * point_stride);
+      const auto* others = reinterpret_cast<const Vector<T>*>(f + point[i] * point_stride);
+      prefetch_point<T, N, false>(f + point[i + kSpare] * point_stride);
+      const T slope = slopes == nullptr ? T(1) : slopes[point[i]];
+      Vector<T> g[N];
+      for (int n = 0; n < N; ++n) g[n] = others[n] * slope;
       for (int k = 0; k < W; ++k) {
         for (int n = 0; n < N; ++n) sum[k][n] += g[n] * w[k];
       }
@@ -129,7 +124,8 @@ INNTD_INLINE void accumulate_run(T* gradient, int width, std::int64_t modes, con
       Vector<T> sum[N] = {};
       for (std::int64_t i = begin; i < end; ++i) {
         const auto* g = reinterpret_cast<const Vector<T>*>(f + point[i] * point_stride);
-        for (int n = 0; n < N; ++n) sum[n] += g[n] * weights[i * stride + k];
+        const T weight = weights[i * stride + k] * (slopes == nullptr ? T(1) : slopes[point[i]]);
+        for (int n = 0; n < N; ++n) sum[n] += g[n] * weight;
       }
       auto* out = reinterpret_cast<Vector<T>*>(gradient + k * modes);
       for (int n = 0; n < N; ++n) out[n] += sum[n];
@@ -142,19 +138,19 @@ enum class RunPass { multiply, accumulate };
 template <class T, RunPass Pass, int W, int N>
 INNTD_INLINE void run_vectors(const TrainAxis<T>& axis, std::int64_t first_row, std::int64_t modes, std::int64_t m,
                               const T* weights, const std::uint16_t* point, std::int64_t begin, std::int64_t end, T* f,
-                              std::int64_t point_stride) {
+                              std::int64_t point_stride, const T* slopes) {
   const std::int64_t stride = round_up_to_line<T>(axis.table.width);
   if constexpr (Pass == RunPass::multiply) {
     multiply_run<T, W, N>(axis.rows + first_row * modes + m, axis.table.width, modes, weights, stride, point, begin,
                           end, f + m, point_stride);
   } else {
     accumulate_run<T, W, N>(axis.gradient + first_row * modes + m, axis.table.width, modes, weights, stride, point,
-                            begin, end, f + m, point_stride);
+                            begin, end, f + m, point_stride, slopes);
   }
 }
 
 template <class T, RunPass Pass, int W>
-void run_axis(const TrainBlock<T>& block, std::int64_t d, int order) {
+void run_axis(const TrainBlock<T>& block, std::int64_t d, int order, const T* slopes) {
   constexpr int lanes = static_cast<int>(vector_lanes<T>());
   constexpr int budget = (kRegisters - 4) / (W > 0 ? W + 1 : 4);
   constexpr int together = budget >= 4 ? 4 : budget >= 2 ? 2 : 1;
@@ -167,63 +163,53 @@ void run_axis(const TrainBlock<T>& block, std::int64_t d, int order) {
     const std::int64_t first = axis.table.first[piece];
     std::int64_t m = 0;
     for (; m + together * lanes <= block.modes; m += together * lanes) {
-      run_vectors<T, Pass, W, together>(axis, first, block.modes, m, weights, sorted.point, begin, end, f,
-                                        point_stride);
+      run_vectors<T, Pass, W, together>(axis, first, block.modes, m, weights, sorted.point, begin, end, f, point_stride,
+                                        slopes);
     }
     for (; m < block.modes; m += lanes) {
-      run_vectors<T, Pass, W, 1>(axis, first, block.modes, m, weights, sorted.point, begin, end, f, point_stride);
+      run_vectors<T, Pass, W, 1>(axis, first, block.modes, m, weights, sorted.point, begin, end, f, point_stride,
+                                 slopes);
     }
   });
 }
 
 template <class T, RunPass Pass>
-void run_axes(const TrainBlock<T>& block, int order) {
+void run_axis_of_width(const TrainBlock<T>& block, std::int64_t d, int order, const T* slopes) {
+  switch (block.axes[d].table.width) {  // 2 s + 2 functions for patches of s hops, one on discrete axes
+    case 1:
+      return run_axis<T, Pass, 1>(block, d, order, slopes);
+    case 2:
+      return run_axis<T, Pass, 2>(block, d, order, slopes);
+    case 4:
+      return run_axis<T, Pass, 4>(block, d, order, slopes);
+    case 6:
+      return run_axis<T, Pass, 6>(block, d, order, slopes);
+    case 8:
+      return run_axis<T, Pass, 8>(block, d, order, slopes);
+    case 10:
+      return run_axis<T, Pass, 10>(block, d, order, slopes);
+    default:
+      return run_axis<T, Pass, 0>(block, d, order, slopes);
+  }
+}
+
+// Axis by axis: the weights are then still in the first cache level.
+template <class T>
+void tabulate_and_multiply(const TrainBlock<T>& block, int orders) {
   for (std::int64_t d = 0; d < block.dimension; ++d) {
-    switch (block.axes[d].table.width) {  // 2 s + 2 functions for patches of s hops, one on discrete axes
-      case 1:
-        run_axis<T, Pass, 1>(block, d, order);
-        break;
-      case 2:
-        run_axis<T, Pass, 2>(block, d, order);
-        break;
-      case 4:
-        run_axis<T, Pass, 4>(block, d, order);
-        break;
-      case 6:
-        run_axis<T, Pass, 6>(block, d, order);
-        break;
-      case 8:
-        run_axis<T, Pass, 8>(block, d, order);
-        break;
-      case 10:
-        run_axis<T, Pass, 10>(block, d, order);
-        break;
-      default:
-        run_axis<T, Pass, 0>(block, d, order);
+    if (orders == 1) {
+      tabulate_axis<T, 1>(block.axes[d], block.sorted[d], block.places);
+    } else {
+      tabulate_axis<T, 3>(block.axes[d], block.sorted[d], block.places);
     }
+    run_axis_of_width<T, RunPass::multiply>(block, d, 0, nullptr);
   }
 }
 
 template <class T>
-void multiply_rows(const TrainBlock<T>& block, int order) {
-  run_axes<T, RunPass::multiply>(block, order);
-}
-
-template <class T>
-void accumulate_rows(const TrainBlock<T>& block, int order) {
-  run_axes<T, RunPass::accumulate>(block, order);
-}
-
-template <class T>
-void scale_weights(const TrainBlock<T>& block, int order, const T* slopes) {
+void accumulate_rows(const TrainBlock<T>& block, int order, const T* slopes) {
   for (std::int64_t d = 0; d < block.dimension; ++d) {
-    const std::int64_t padded = round_up_to_line<T>(block.axes[d].table.width);
-    const std::int64_t vectors = padded / vector_lanes<T>();
-    auto* weights = reinterpret_cast<Vector<T>*>(block.axes[d].weights + order * block.places * padded);
-    for (std::int64_t i = 0; i < block.count; ++i) {
-      const T slope = slopes[block.sorted[d].point[i]];
-      for (std::int64_t v = 0; v < vectors; ++v) weights[i * vectors + v] *= slope;
-    }
+    run_axis_of_width<T, RunPass::accumulate>(block, d, order, slopes);
   }
 }
 

@@ -38,8 +38,8 @@ void point_slopes(const TrainBlock<T>& block, const T* slopes, T* gradient) {
 // prod_{e != d} f_e: the products' dual part with f_d + epsilon s_d in place of f_d. Its derivative by f_d is
 // a P_d + Q_d, with P_d + epsilon Q_d the product of the other axes, and by s_d it is P_d.
 //
-// `f` is overwritten with derivatives by f_d. Rows' gradients need w (a P + Q) + (b w' + c w'') P: both parts are
-// added here, with weights of order 1 holding b w' + c w'' afterwards.
+// `f` holds the axes' functions and is overwritten with derivatives by them. Rows' gradients need w (a P + Q) + (b w' +
+// c w'') P: both parts are added here, with weights of order 1 holding b w' + c w'' afterwards.
 template <class T>
 void jet_slopes(const TrainBlock<T>& block, const T* a, const T* b, const T* c) {
   const std::int64_t vectors = block.modes / vector_lanes<T>();
@@ -62,8 +62,7 @@ void jet_slopes(const TrainBlock<T>& block, const T* a, const T* b, const T* c) 
   T* s_start = block.f + block.count * dimension * block.modes;
   TrainBlock<T> slopes_block = block;
   slopes_block.f = s_start;
-  multiply_rows(block, 0);
-  multiply_rows(slopes_block, 1);
+  for (std::int64_t d = 0; d < dimension; ++d) run_axis_of_width<T, RunPass::multiply>(slopes_block, d, 1, nullptr);
   auto* before = reinterpret_cast<Vector<T>*>(block.scratch);
   for (std::int64_t i = 0; i < block.count; ++i) {
     auto* f = reinterpret_cast<Vector<T>*>(block.f) + i * dimension * vectors;
@@ -88,8 +87,8 @@ void jet_slopes(const TrainBlock<T>& block, const T* a, const T* b, const T* c) 
       }
     }
   }
-  accumulate_rows(block, 0);
-  accumulate_rows(slopes_block, 1);
+  accumulate_rows(block, 0, static_cast<const T*>(nullptr));
+  accumulate_rows(slopes_block, 1, static_cast<const T*>(nullptr));
 }
 
 }  // namespace
