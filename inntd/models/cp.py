@@ -14,7 +14,6 @@ from inntd.models import functional, fused
 from inntd.models.conversions import tucker_of_cp
 from inntd.models.cp_form import CPForm
 from inntd.models.factors import check_axes, check_factors, check_ranks, common_dtype, random_factors
-from inntd.models.points import Extrapolate
 from inntd.models.rounding import round_factors
 from inntd.models.separated import SeparatedModel, check_rounding
 
