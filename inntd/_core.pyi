@@ -91,6 +91,17 @@ def tucker_jet(
     second: Tensor,
     threads: int = 1,
 ) -> None: ...
+def tucker_gradients(
+    tables: Sequence[BasisTable],
+    core: Tensor,
+    factors: Sequence[Tensor],
+    points: Tensor,
+    slopes: Tensor,
+    core_gradient: Tensor,
+    factor_gradients: Sequence[Tensor],
+    point_gradients: Tensor | None,
+    threads: int = 1,
+) -> None: ...
 def banded_cholesky_solve(band: Tensor, x: Tensor) -> None: ...
 def banded_lu_solve(band: Tensor, x: Tensor, transpose: bool = False) -> None: ...
 def banded_multiply(band: Tensor, x: Tensor, out: Tensor) -> None: ...

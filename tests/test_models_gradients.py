@@ -16,7 +16,7 @@ from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import functional_call, hessian, jacfwd, jacrev, jvp, vmap
 
 import inntd as it
-from inntd.models import functional, fused, tucker_functional
+from inntd.models import functional, tucker_functional
 
 # Forward differentiation loads a part of torch that torch itself has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -217,6 +217,18 @@ class TestTransformations:
         np.testing.assert_allclose(torch.diagonal(found, dim1=1, dim2=2), second, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(found, found.transpose(1, 2), atol=1e-10)
 
+    def test_vmap_over_batches_of_points(self, model: Model, points: torch.Tensor) -> None:
+        batches = points.reshape(2, 3, -1)
+        np.testing.assert_allclose(vmap(model)(batches).detach().flatten(), model(points).detach(), rtol=1e-12)
+
+    def test_vmap_over_models(self, form: Form, model: Model, points: torch.Tensor) -> None:
+        """As ensembles do: torch.func's stacked parameters."""
+        several = [form.model(list(model.axes), form.parameters(list(model.axes), seed)) for seed in (1, 2)]
+        stacked = {name: torch.stack([dict(one.named_parameters())[name].detach() for one in several])
+                   for name, _ in model.named_parameters()}  # fmt: skip
+        found = vmap(lambda numbers: functional_call(model, numbers, (points,)))(stacked)
+        np.testing.assert_allclose(found, torch.stack([one(points).detach() for one in several]), rtol=1e-12)
+
     def test_hessian_vector_products(self, model: Model, points: torch.Tensor) -> None:
         v = torch.tensor(np.random.default_rng(3).standard_normal(points.shape))
         reverse = torch.autograd.functional.hvp(lambda x: model(x).sum(), points, v)[1]
@@ -277,10 +289,11 @@ def test_single_precision_follows_double(form: Form) -> None:
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_torch_compile_keeps_one_graph(backend: str) -> None:
+def test_torch_compile_keeps_one_graph(form: Form, backend: str) -> None:
     axes = axes_of("default")
-    model = it.CPModel(axes, 3)
-    points = interior_points(axes, 20)
+    model = form.model(axes, form.parameters(axes)).requires_grad_()
+    points = interior_points(axes, 20).requires_grad_()
+    inputs = [points, *model.parameters()]
 
     def loss(points: torch.Tensor) -> torch.Tensor:
         return ((2 * model(points) - 1) ** 2).mean()
@@ -288,16 +301,17 @@ def test_torch_compile_keeps_one_graph(backend: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the compiler's own
         compiled = torch.compile(loss, fullgraph=True, backend=backend)
-        expected = torch.autograd.grad(loss(points), list(model.parameters()))
-        for found, right in zip(torch.autograd.grad(compiled(points), list(model.parameters())), expected, strict=True):
+        expected = torch.autograd.grad(loss(points), inputs)
+        for found, right in zip(torch.autograd.grad(compiled(points), inputs), expected, strict=True):
             torch.testing.assert_close(found, right, rtol=1e-12, atol=1e-14)
         with pytest.raises(ValueError, match="must lie in"):
             compiled(points + 5)
 
 
-def test_copies_of_models_are_compiled_with_their_own_axes() -> None:
-    model = it.CPModel(axes_of("default"), 3)
+def test_copies_of_models_are_compiled_with_their_own_axes(form: Form) -> None:
+    axes = axes_of("default")
+    model = form.model(axes, form.parameters(axes))
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert other._handle.number != model._handle.number
-        points = interior_points(list(model.axes), 20)
-        assert torch.equal(fused.traced_values(other._handle, list(other.factors), points), model(points).detach())
+        points = interior_points(axes, 20)
+        assert torch.equal(other._traced_values(points), model(points))

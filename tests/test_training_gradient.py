@@ -39,10 +39,16 @@ def error(model: Any) -> float:
 
 @pytest.mark.parametrize("outputs", [None, 1, 3])
 @pytest.mark.parametrize("periodic", [False, True])
-def test_gradients_are_those_of_torch(outputs: int | None, periodic: bool) -> None:
+@pytest.mark.parametrize("narrow", [False, True])
+def test_gradients_are_those_of_torch(outputs: int | None, periodic: bool, narrow: bool) -> None:
     """The core's full-batch loss and gradient against torch's differentiation of the explicit model."""
-    mesh = [it.Axis("a", 0, 1, elements=9, s=2, periodic=periodic), it.Axis("b", -1, 1, elements=5)]
     x, y = samples(700)
+    if narrow:  # two functions per point, or one: kernels of their own; a second row is read beyond the discrete axis
+        mesh = [it.Axis("a", 0, 1, elements=9, basis=it.LinearBasis(), periodic=periodic),
+                it.Axis("b", -1, 1, elements=5, basis=it.LinearBasis()), it.Axis.discrete("c", 3)]  # fmt: skip
+        x = np.column_stack([x, np.arange(700) % 3])
+    else:
+        mesh = [it.Axis("a", 0, 1, elements=9, s=2, periodic=periodic), it.Axis("b", -1, 1, elements=5)]
     values = np.column_stack([y * (c + 1) for c in range(outputs or 1)])
     weights = np.random.default_rng(1).random(700)
     weights /= weights.mean()
@@ -55,7 +61,7 @@ def test_gradients_are_those_of_torch(outputs: int | None, periodic: bool) -> No
     for d, axis in enumerate(mesh):
         index, basis = axis.tabulate(x[:, d])
         product = product * (torch.from_numpy(basis)[:, :, None] * factors[d][torch.from_numpy(index)]).sum(1)
-    found = product @ factors[2].T if outputs else product.sum(1, keepdim=True)
+    found = product @ factors[-1].T if outputs else product.sum(1, keepdim=True)
     expected = (torch.from_numpy(weights)[:, None] * (found - torch.from_numpy(values)) ** 2).mean()
     gradients = torch.autograd.grad(expected, factors)
     assert loss == pytest.approx(expected.item(), rel=1e-12)

@@ -2,26 +2,29 @@
 
 #include <cmath>
 
+#include "fit_workers.hpp"
 #include "inntd/parallel.hpp"
-#include "sorted_points.hpp"
-#include "train_memory.hpp"
 
 namespace inntd {
 
 template <class T>
 struct CpFit<T>::State {
+  bool narrow;  // all bases are, and there is one output
   TrainLayout<T> layout;
   AlignedArray<T> parameters, mean, square, gradient;
   std::vector<AlignedArray<T>> functions;  // of each axis (size, size), or null: coefficients are its parameters
   AlignedArray<T> coefficients, scratch;   // as `parameters`; empty where no axis has functions
-  SortedPoints<T> points;
+  std::int64_t points = 0, block = 0;      // of all, and of one block
+  SortedPoints<T> sorted_points;           // one of the two
+  NarrowPoints<T> narrow_points;
   AlignedArray<T> values;   // (count, outputs or 1), in the order of the blocks
   AlignedArray<T> weights;  // (count), or null
-  std::vector<std::unique_ptr<TrainWorkspace<T>>> workspaces;
+  std::vector<std::unique_ptr<FitWorker<T>>> workers;
   std::vector<double> losses;  // one per thread
 
   State(const BasisTable<T>* tables, std::int64_t axes, std::int64_t modes, std::int64_t outputs)
-      : layout(tables, axes, modes, outputs),
+      : narrow(outputs == 0 && NarrowPoints<T>::fit(tables, axes)),
+        layout(tables, axes, modes, outputs, narrow),
         parameters(zeros<T>(layout.size())),
         mean(zeros<T>(layout.size())),
         square(zeros<T>(layout.size())),
@@ -44,26 +47,26 @@ struct CpFit<T>::State {
     }
   }
 
+  std::int64_t blocks() const { return block == 0 ? 0 : (points + block - 1) / block; }
+  std::int64_t size_of(std::int64_t b) const { return std::min(block, points - b * block); }
+
   void hire(int threads) {
-    while (workspaces.size() < static_cast<std::size_t>(threads)) {
-      workspaces.push_back(std::make_unique<TrainWorkspace<T>>(layout, parameters.get(), points.block(), 1, 1));
+    while (workers.size() < static_cast<std::size_t>(threads)) {
+      if (narrow) {
+        workers.push_back(std::make_unique<NarrowWorker<T>>(layout, parameters.get(), narrow_points));
+      } else {
+        workers.push_back(std::make_unique<SortedWorker<T>>(layout, parameters.get(), sorted_points));
+      }
       losses.push_back(0.0);
     }
   }
 
   // Adds one block's share to a thread's gradient. `scale` is 2 / (points of the batch times outputs).
-  double add_block(std::int64_t b, T scale, TrainWorkspace<T>& workspace) {
-    const TrainKernels<T>& kernel = kernels().of<T>().train;
-    const TrainBlock<T>& block = workspace.enter(points, b);
-    const std::int64_t start = b * points.block(), outputs = layout.outputs(), width = components();
-    T* found = workspace.values();
-    const T* rows = parameters.get() + layout.start(layout.dimension());
-    kernel.tabulate(block, 1);
-    kernel.multiply(block, 0);
-    kernel.products(block, workspace.whole(), found);
-    if (outputs > 0) kernel.output_values(block, workspace.whole(), rows, outputs, found);
+  double add_block(std::int64_t b, T scale, FitWorker<T>& worker) {
+    const std::int64_t start = b * block, width = components();
+    T* found = worker.values(b);
     double loss = 0.0;
-    for (std::int64_t i = 0; i < block.count; ++i) {
+    for (std::int64_t i = 0; i < size_of(b); ++i) {
       const T weight = weights ? weights[static_cast<std::size_t>(start + i)] : T(1);
       for (std::int64_t c = 0; c < width; ++c) {
         const T residual = found[i * width + c] - values[static_cast<std::size_t>((start + i) * width + c)];
@@ -71,52 +74,47 @@ struct CpFit<T>::State {
         found[i * width + c] = scale * weight * residual;
       }
     }
-    if (outputs > 0) {
-      kernel.output_slopes(block, workspace.whole(), rows, outputs, found, workspace.output_gradient());
-    } else {
-      kernel.scale_weights(block, 0, found);
-    }
-    kernel.accumulate(block, 0);
+    worker.add_gradient();
     return loss;
   }
 
   // Gradients of the mean loss over `batch` points, one per thread, as far as `count` blocks have a share in them;
   // returns the sum of squares. `block_of(i)` is the i-th block.
   template <class BlockOf>
-  double add_blocks(std::int64_t count, const BlockOf& block_of, std::int64_t batch, int threads, int& workers) {
+  double add_blocks(std::int64_t count, const BlockOf& block_of, std::int64_t batch, int threads, int& busy) {
     const T scale = static_cast<T>(2.0 / static_cast<double>(batch * components()));
-    workers = static_cast<int>(std::clamp<std::int64_t>(count, 1, std::max(threads, 1)));
-    hire(workers);
+    busy = static_cast<int>(std::clamp<std::int64_t>(count, 1, std::max(threads, 1)));
+    hire(busy);
     const auto body = [&](std::int64_t begin, std::int64_t end, int worker) {
       double loss = 0.0;
       for (std::int64_t i = begin; i < end; ++i) {
-        loss += add_block(block_of(i), scale, *workspaces[static_cast<std::size_t>(worker)]);
+        loss += add_block(block_of(i), scale, *workers[static_cast<std::size_t>(worker)]);
       }
       losses[static_cast<std::size_t>(worker)] = loss;
     };
-    if (workers == 1) {
+    if (busy == 1) {
       body(0, count, 0);
     } else {
-      parallel_for(count, 1, workers, body);
+      parallel_for(count, 1, busy, body);
     }
     double loss = 0.0;
-    for (int w = 0; w < workers; ++w) loss += losses[static_cast<std::size_t>(w)];
+    for (int w = 0; w < busy; ++w) loss += losses[static_cast<std::size_t>(w)];
     return loss;
   }
 
   template <class BlockOf>
-  std::int64_t size_of(std::int64_t count, const BlockOf& block_of) const {
+  std::int64_t points_of(std::int64_t count, const BlockOf& block_of) const {
     std::int64_t size = 0;
-    for (std::int64_t i = 0; i < count; ++i) size += points.size(block_of(i));
+    for (std::int64_t i = 0; i < count; ++i) size += size_of(block_of(i));
     return size;
   }
 
   // Moves the threads' gradients, added up, to `gradient`.
-  void collect(int workers) {
-    fold(workers);
+  void collect(int busy) {
+    fold(busy);
     std::fill_n(gradient.get(), layout.size(), T(0));
-    for (int w = 0; w < workers; ++w) {
-      T* part = workspaces[static_cast<std::size_t>(w)]->gradient();
+    for (int w = 0; w < busy; ++w) {
+      T* part = workers[static_cast<std::size_t>(w)]->gradient();
       for (std::int64_t i = 0; i < layout.size(); ++i) {
         gradient[static_cast<std::size_t>(i)] += part[i];
         part[i] = T(0);
@@ -182,23 +180,23 @@ struct CpFit<T>::State {
   }
 
   // All axes' repeated rows, of each thread's gradient.
-  void fold(int workers) {
-    for (int w = 0; w < workers; ++w) {
+  void fold(int busy) {
+    for (int w = 0; w < busy; ++w) {
       for (std::int64_t d = 0; d < layout.dimension(); ++d) {
-        layout.fold(workspaces[static_cast<std::size_t>(w)]->gradient(), d);
+        layout.fold(workers[static_cast<std::size_t>(w)]->gradient(), d);
       }
     }
   }
 
   void clear_gradients() {
-    for (auto& workspace : workspaces) std::fill_n(workspace->gradient(), layout.size(), T(0));
+    for (auto& worker : workers) std::fill_n(worker->gradient(), layout.size(), T(0));
   }
 
   // Moves the threads' gradients to the first one's.
-  void add_up(int workers) {
-    T* sum = workspaces[0]->gradient();
-    for (int w = 1; w < workers; ++w) {
-      T* part = workspaces[static_cast<std::size_t>(w)]->gradient();
+  void add_up(int busy) {
+    T* sum = workers[0]->gradient();
+    for (int w = 1; w < busy; ++w) {
+      T* part = workers[static_cast<std::size_t>(w)]->gradient();
       for (std::int64_t i = 0; i < layout.size(); ++i) {
         sum[i] += part[i];
         part[i] = T(0);
@@ -214,18 +212,18 @@ struct CpFit<T>::State {
     expand();
   }
 
-  void update(const AdamStep<T>& step, int workers, int threads) {
+  void update(const AdamStep<T>& step, int busy, int threads) {
     constexpr std::int64_t grain = 1 << 14;  // fewer parameters than this are not worth waking a thread
     const TrainKernels<T>& kernel = kernels().of<T>().train;
     std::vector<T*> gradients;
-    for (int w = 0; w < workers; ++w) gradients.push_back(workspaces[static_cast<std::size_t>(w)]->gradient());
+    for (int w = 0; w < busy; ++w) gradients.push_back(workers[static_cast<std::size_t>(w)]->gradient());
     if (coefficients) {
-      add_up(workers);
+      add_up(busy);
       step_coefficients(gradients[0], step);
       return;
     }
     const auto body = [&](std::int64_t begin, std::int64_t end, int) {
-      kernel.adam(parameters.get(), mean.get(), square.get(), gradients.data(), workers, begin, end, step);
+      kernel.adam(parameters.get(), mean.get(), square.get(), gradients.data(), busy, begin, end, step);
     };
     if (threads <= 1 || layout.size() < 2 * grain) {
       body(0, layout.size(), 0);
@@ -257,16 +255,16 @@ std::int64_t CpFit<T>::outputs() const {
 }
 template <class T>
 std::int64_t CpFit<T>::blocks() const {
-  return state_->points.blocks();
+  return state_->blocks();
 }
 template <class T>
 std::int64_t CpFit<T>::block() const {
-  return state_->points.block();
+  return state_->block;
 }
 
 template <class T>
 std::int64_t CpFit<T>::count() const {
-  return state_->points.count();
+  return state_->points;
 }
 
 template <class T>
@@ -290,7 +288,14 @@ void CpFit<T>::set_data(const double* points, const double* values, const double
                         std::int64_t count, std::int64_t block) {
   State& state = *state_;
   const std::int64_t width = state.components();
-  state.points.sort(state.layout.tables(), points, chosen, count, cached_block(state.layout, std::min(block, count)));
+  state.points = count;
+  if (state.narrow) {
+    state.block = std::min(block, count);
+    state.narrow_points.set(state.layout, points, chosen, count, state.block);
+  } else {
+    state.block = cached_block(state.layout, std::min({block, count, kMaxBlock}));
+    state.sorted_points.sort(state.layout.tables(), points, chosen, count, state.block);
+  }
   state.values = aligned_array<T>(count * width);
   state.weights = weights == nullptr ? nullptr : aligned_array<T>(count);
   for (std::int64_t i = 0; i < count; ++i) {
@@ -299,7 +304,7 @@ void CpFit<T>::set_data(const double* points, const double* values, const double
     }
     if (weights != nullptr) state.weights[static_cast<std::size_t>(i)] = static_cast<T>(weights[chosen[i]]);
   }
-  state.workspaces.clear();
+  state.workers.clear();
   state.losses.clear();
 }
 
@@ -310,16 +315,16 @@ double CpFit<T>::run(const std::int32_t* order, std::int64_t length, std::int64_
   double total = 0.0;
   for (std::int64_t begin = 0, i = 0; begin < length; begin += blocks_per_step, ++i) {
     const std::int64_t count = std::min(blocks_per_step, length - begin);
-    int workers = 1;
+    int busy = 1;
     const auto block_of = [&](std::int64_t k) { return std::int64_t{order[begin + k]}; };
-    const double loss = state.add_blocks(count, block_of, state.size_of(count, block_of), threads, workers);
+    const double loss = state.add_blocks(count, block_of, state.points_of(count, block_of), threads, busy);
     if (!std::isfinite(loss)) {  // the parameters of the last good step stay
       state.clear_gradients();
       return loss;
     }
     total += loss;
-    state.fold(workers);
-    state.update(State::adam_step(rates[i], done + i, settings), workers, threads);
+    state.fold(busy);
+    state.update(State::adam_step(rates[i], done + i, settings), busy, threads);
   }
   return total / static_cast<double>(state.components());
 }
@@ -327,21 +332,20 @@ double CpFit<T>::run(const std::int32_t* order, std::int64_t length, std::int64_
 template <class T>
 double CpFit<T>::gradient(int threads) {
   State& state = *state_;
-  int workers = 1;
-  const std::int64_t count = state.points.count();
-  const double loss =
-      state.add_blocks(state.points.blocks(), [](std::int64_t b) { return b; }, count, threads, workers);
-  state.collect(workers);
+  int busy = 1;
+  const std::int64_t count = state.points;
+  const double loss = state.add_blocks(state.blocks(), [](std::int64_t b) { return b; }, count, threads, busy);
+  state.collect(busy);
   return loss / static_cast<double>(count * state.components());
 }
 
 template <class T>
 double CpFit<T>::partial_gradient(const std::int32_t* order, std::int64_t length, std::int64_t batch, int threads) {
   State& state = *state_;
-  int workers = 1;
+  int busy = 1;
   const double loss =
-      state.add_blocks(length, [&](std::int64_t k) { return std::int64_t{order[k]}; }, batch, threads, workers);
-  state.collect(workers);
+      state.add_blocks(length, [&](std::int64_t k) { return std::int64_t{order[k]}; }, batch, threads, busy);
+  state.collect(busy);
   return loss / static_cast<double>(state.components());
 }
 

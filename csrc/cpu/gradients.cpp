@@ -21,9 +21,12 @@ void backward(const CpView<T>& cp, const T* points, std::int64_t count, int orde
   SortedPoints<T> sorted;
   sorted.sort(layout.tables(), points, nullptr, count, cached_block(layout, std::min(kBlock, count)));
   const int workers = static_cast<int>(std::clamp<std::int64_t>(sorted.blocks(), 1, std::max(threads, 1)));
-  std::vector<std::unique_ptr<TrainWorkspace<T>>> workspaces(static_cast<std::size_t>(workers));
-  for (auto& workspace : workspaces) {
-    workspace = std::make_unique<TrainWorkspace<T>>(layout, parameters.get(), sorted.block(), orders, copies);
+  std::vector<AlignedArray<T>> gradients;
+  std::vector<std::unique_ptr<TrainWorkspace<T>>> workspaces;
+  for (int w = 0; w < workers; ++w) {
+    gradients.push_back(zeros<T>(layout.size()));
+    workspaces.push_back(std::make_unique<TrainWorkspace<T>>(layout, parameters.get(), gradients.back().get(),
+                                                             sorted.block(), orders, copies));
   }
   parallel_for(sorted.blocks(), 1, workers, [&](std::int64_t begin, std::int64_t end, int worker) {
     TrainWorkspace<T>& workspace = *workspaces[static_cast<std::size_t>(worker)];
@@ -31,9 +34,9 @@ void backward(const CpView<T>& cp, const T* points, std::int64_t count, int orde
       body(workspace.enter(sorted, b), b * sorted.block(), workspace);
     }
   });
-  T* total = workspaces[0]->gradient();
-  for (std::size_t w = 1; w < workspaces.size(); ++w) {
-    const T* other = workspaces[w]->gradient();
+  T* total = gradients[0].get();
+  for (std::size_t w = 1; w < gradients.size(); ++w) {
+    const T* other = gradients[w].get();
     for (std::int64_t i = 0; i < layout.size(); ++i) total[i] += other[i];
   }
   for (std::int64_t d = 0; d < cp.axes; ++d) {
@@ -51,14 +54,12 @@ void cp_gradients(const CpView<T>& cp, const T* points, std::int64_t count, cons
   const int orders = point_gradients == nullptr ? 1 : 3;
   backward<T>(cp, points, count, orders, 1, threads, factor_gradients,
               [&](const TrainBlock<T>& block, std::int64_t start, TrainWorkspace<T>& workspace) {
-                kernel.tabulate(block, orders);
-                kernel.multiply(block, 0);
+                kernel.multiply(block, orders);
                 kernel.products(block, nullptr, workspace.values());
                 if (point_gradients != nullptr) {
                   kernel.point_slopes(block, slopes + start, point_gradients + start * cp.axes);
                 }
-                kernel.scale_weights(block, 0, slopes + start);
-                kernel.accumulate(block, 0);
+                kernel.accumulate(block, 0, slopes + start);
               });
 }
 
@@ -68,7 +69,7 @@ void cp_jet_gradients(const CpView<T>& cp, const T* points, std::int64_t count, 
   const TrainKernels<T>& kernel = kernels().of<T>().train;
   backward<T>(cp, points, count, 3, 2, threads, factor_gradients,
               [&](const TrainBlock<T>& block, std::int64_t start, TrainWorkspace<T>&) {
-                kernel.tabulate(block, 3);
+                kernel.multiply(block, 3);
                 kernel.jet_slopes(block, a + start, b + start * cp.axes, c + start * cp.axes);
               });
 }

@@ -12,6 +12,14 @@ namespace inntd {
 
 constexpr std::int64_t kMaxBlock = 4096;  // numbers of points within a block are stored in 16 bits
 
+// Pieces of points. Where points lie does not depend on the coefficients' precision.
+template <class T>
+void locate_points(const BasisTable<T>& table, const double* x, std::int64_t count, std::int64_t* piece) {
+  const BasisTable<double> places = {table.breaks, table.kind,  table.first,  nullptr,       table.pieces,
+                                     table.size,   table.width, table.degree, table.uniform, table.periodic};
+  kernels().f64.basis.locate(places, x, count, piece);
+}
+
 template <class T>
 class SortedPoints {
  public:
@@ -24,8 +32,8 @@ class SortedPoints {
     count_ = count;
     block_ = std::min(block, kMaxBlock);
     const std::int64_t blocks = this->blocks();
-    xi_.resize(static_cast<std::size_t>(dimension_ * count));
-    point_.resize(xi_.size());
+    xi_.assign(static_cast<std::size_t>(dimension_ * count + kSpare), T(0));
+    point_.assign(xi_.size(), 0);
     runs_.assign(static_cast<std::size_t>(dimension_ * blocks), Runs{});
     piece_.clear();
     end_.clear();
@@ -38,7 +46,7 @@ class SortedPoints {
           const std::int64_t from = chosen == nullptr ? b * block_ + i : chosen[b * block_ + i];
           x[at(i)] = static_cast<double>(given[from * dimension_ + d]);
         }
-        kernels().f64.basis.locate(tables64(tables[at(d)]), x.data(), size, piece.data());
+        locate_points(tables[at(d)], x.data(), size, piece.data());
         sort_block(tables[at(d)], d, b, x, piece);
       }
     }
@@ -66,12 +74,6 @@ class SortedPoints {
     std::int64_t count = 0;
   };
   static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-  // Where points lie does not depend on the coefficients' precision.
-  static BasisTable<double> tables64(const BasisTable<T>& table) {
-    return {table.breaks, table.kind,  table.first,  nullptr,       table.pieces,
-            table.size,   table.width, table.degree, table.uniform, table.periodic};
-  }
 
   void sort_block(const BasisTable<T>& table, std::int64_t d, std::int64_t b, const std::vector<double>& x,
                   const std::vector<std::int64_t>& piece) {

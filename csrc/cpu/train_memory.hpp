@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <vector>
 
 #include "inntd/aligned.hpp"
@@ -12,20 +11,26 @@
 namespace inntd {
 
 // Where each factor lies in one array of all parameters: rows of padded modes, axis by axis, the outputs' rows last.
-// A periodic axis repeats its first width - 1 rows at its end, so that nothing wraps.
+// A periodic axis repeats its first width - 1 rows at its end, so that nothing wraps. In tiles, each line of modes has
+// a place of its own: (lines, rows, lanes) instead of (rows, lines, lanes).
 template <class T>
 class TrainLayout {
  public:
-  TrainLayout(const BasisTable<T>* tables, std::int64_t dimension, std::int64_t modes, std::int64_t outputs)
+  TrainLayout(const BasisTable<T>* tables, std::int64_t dimension, std::int64_t modes, std::int64_t outputs,
+              bool tiles = false)
       : tables_(tables, tables + dimension), modes_(modes), padded_(round_up_to_line<T>(modes)), outputs_(outputs) {
+    row_stride_ = tiles ? line_lanes<T>() : padded_;
+    std::int64_t all_rows = 0;
     for (const BasisTable<T>& table : tables_) {
-      start_.push_back(size_);
-      size_ += rows(table) * padded_;
+      start_.push_back(all_rows * row_stride_);
+      all_rows += rows(table);
       const std::int64_t width = round_up_to_line<T>(table.width);
       polynomials_.push_back(pad_polynomials(table, width));
     }
-    start_.push_back(size_);
-    size_ += outputs * padded_;
+    start_.push_back(all_rows * row_stride_);
+    all_rows += outputs + (tiles ? 1 : 0);  // narrow kernels read a second row on discrete axes too, to no effect
+    tile_stride_ = tiles ? all_rows * row_stride_ : line_lanes<T>();
+    size_ = all_rows * padded_;
     mask_ = aligned_array<T>(padded_);
     for (std::int64_t m = 0; m < padded_; ++m) mask_[static_cast<std::size_t>(m)] = T(m < modes ? 1 : 0);
   }
@@ -36,6 +41,8 @@ class TrainLayout {
   std::int64_t padded() const { return padded_; }
   std::int64_t outputs() const { return outputs_; }
   std::int64_t size() const { return size_; }
+  std::int64_t row_stride() const { return row_stride_; }
+  std::int64_t tile_stride() const { return tile_stride_; }
   const T* mask() const { return mask_.get(); }
   const T* polynomials(std::int64_t d) const { return polynomials_[static_cast<std::size_t>(d)].get(); }
   // Of axis d; of the outputs for d = dimension.
@@ -43,30 +50,33 @@ class TrainLayout {
 
   // Copies a factor (rows without the repeated ones, modes) into `all`, or back.
   void put(T* all, std::int64_t d, const T* factor) const {
-    for (std::int64_t i = 0; i < own_rows(d); ++i) {
-      T* row = all + start(d) + i * padded_;
-      std::copy_n(factor + i * modes_, modes_, row);
-      std::fill(row + modes_, row + padded_, T(0));
+    for (std::int64_t i = 0; i < own_rows(d); ++i, factor += modes_) {
+      for_lines([&](std::int64_t m, std::int64_t offset) {
+        T* line = all + start(d) + i * row_stride_ + offset;
+        const std::int64_t count = std::min(modes_ - m, line_lanes<T>());
+        std::fill(std::copy_n(factor + m, count, line), line + line_lanes<T>(), T(0));
+      });
     }
     repeat(all, d);
   }
   void take(const T* all, std::int64_t d, T* factor) const {
-    for (std::int64_t i = 0; i < own_rows(d); ++i) {
-      std::copy_n(all + start(d) + i * padded_, modes_, factor + i * modes_);
+    for (std::int64_t i = 0; i < own_rows(d); ++i, factor += modes_) {
+      for_lines([&](std::int64_t m, std::int64_t offset) {
+        std::copy_n(all + start(d) + i * row_stride_ + offset, std::min(modes_ - m, line_lanes<T>()), factor + m);
+      });
     }
   }
   // Parameters: makes the repeated rows of periodic axes equal to the first ones.
   void repeat(T* all, std::int64_t d) const {
-    for_repeated(d, [&](std::int64_t own, std::int64_t repeated) {
-      std::memcpy(all + repeated, all + own, static_cast<std::size_t>(padded_) * sizeof(T));
-    });
+    for_repeated(
+        d, [&](std::int64_t own, std::int64_t repeated) { std::copy_n(all + own, line_lanes<T>(), all + repeated); });
   }
   // Gradients: adds the repeated rows' to the first ones' and clears them.
   void fold(T* all, std::int64_t d) const {
     for_repeated(d, [&](std::int64_t own, std::int64_t repeated) {
-      for (std::int64_t m = 0; m < padded_; ++m) {
-        all[own + m] += all[repeated + m];
-        all[repeated + m] = T(0);
+      for (std::int64_t lane = 0; lane < line_lanes<T>(); ++lane) {
+        all[own + lane] += all[repeated + lane];
+        all[repeated + lane] = T(0);
       }
     });
   }
@@ -78,12 +88,19 @@ class TrainLayout {
   std::int64_t own_rows(std::int64_t d) const {
     return d < dimension() ? tables_[static_cast<std::size_t>(d)].size : outputs_;
   }
+  // The lines of a row: their first modes, and where they lie from the row's first on.
+  template <class Body>
+  void for_lines(const Body& body) const {
+    for (std::int64_t m = 0; m < padded_; m += line_lanes<T>()) body(m, m / line_lanes<T>() * tile_stride_);
+  }
   template <class Body>
   void for_repeated(std::int64_t d, const Body& body) const {
     if (d >= dimension()) return;
     const BasisTable<T>& table = tables_[static_cast<std::size_t>(d)];
     for (std::int64_t i = table.size; i < rows(table); ++i) {
-      body(start(d) + i % table.size * padded_, start(d) + i * padded_);
+      for_lines([&](std::int64_t, std::int64_t offset) {
+        body(start(d) + i % table.size * row_stride_ + offset, start(d) + i * row_stride_ + offset);
+      });
     }
   }
   static AlignedArray<T> pad_polynomials(const BasisTable<T>& table, std::int64_t width) {
@@ -100,7 +117,7 @@ class TrainLayout {
   }
 
   std::vector<BasisTable<T>> tables_;
-  std::int64_t modes_, padded_, outputs_, size_ = 0;
+  std::int64_t modes_, padded_, outputs_, row_stride_, tile_stride_, size_;
   std::vector<std::int64_t> start_;
   std::vector<AlignedArray<T>> polynomials_;
   AlignedArray<T> mask_;
@@ -113,23 +130,25 @@ AlignedArray<T> zeros(std::int64_t count) {
   return out;
 }
 
-// One thread's gradient, and its memory for one block at a time.
+// One thread's memory for one block of sorted points at a time; `gradient` is laid out like the parameters.
 template <class T>
 class TrainWorkspace {
  public:
-  // `orders` of derivatives are tabulated; `copies` of f are kept (jets: 2). The gradient is zero at first.
-  TrainWorkspace(const TrainLayout<T>& layout, const T* parameters, std::int64_t places, int orders, int copies)
-      : layout_(layout), gradient_(zeros<T>(layout.size())), sorted_(static_cast<std::size_t>(layout.dimension())) {
+  // `orders` of derivatives are tabulated; `copies` of f are kept (jets: 2).
+  TrainWorkspace(const TrainLayout<T>& layout, const T* parameters, T* gradient, std::int64_t points, int orders,
+                 int copies)
+      : sorted_(static_cast<std::size_t>(layout.dimension())) {
     const std::int64_t dimension = layout.dimension(), padded = layout.padded();
-    f_ = aligned_array<T>(places * dimension * padded * copies);
+    const std::int64_t places = points + kSpare;
+    f_ = aligned_array<T>(points * dimension * padded * copies);
     scratch_ = aligned_array<T>(2 * dimension * line_lanes<T>());
     const std::int64_t outputs = std::max<std::int64_t>(layout.outputs(), 1);
-    whole_ = aligned_array<T>(layout.outputs() > 0 ? places * padded : 0);
-    values_ = aligned_array<T>(places * outputs);
+    if (layout.outputs() > 0) whole_ = aligned_array<T>(points * padded);
+    values_ = aligned_array<T>(points * outputs);
     for (std::int64_t d = 0; d < dimension; ++d) {
       const BasisTable<T>& table = layout.tables()[static_cast<std::size_t>(d)];
       weights_.push_back(aligned_array<T>(orders * places * round_up_to_line<T>(table.width)));
-      axes_.push_back({table, layout.polynomials(d), parameters + layout.start(d), gradient_.get() + layout.start(d),
+      axes_.push_back({table, layout.polynomials(d), parameters + layout.start(d), gradient + layout.start(d),
                        weights_.back().get()});
     }
     block_ = {axes_.data(), sorted_.data(), dimension, padded, 0, places, layout.mask(), f_.get(), scratch_.get()};
@@ -142,14 +161,12 @@ class TrainWorkspace {
     block_.count = points.size(b);
     return block_;
   }
-  T* gradient() { return gradient_.get(); }
-  T* output_gradient() { return gradient_.get() + layout_.start(layout_.dimension()); }
-  T* whole() { return layout_.outputs() > 0 ? whole_.get() : nullptr; }
+  const TrainBlock<T>& block() const { return block_; }
+  T* whole() { return whole_.get(); }  // products of all axes (count, modes), null without outputs
   T* values() { return values_.get(); }
 
  private:
-  const TrainLayout<T>& layout_;
-  AlignedArray<T> gradient_, f_, scratch_, whole_, values_;
+  AlignedArray<T> f_, scratch_, whole_, values_;
   std::vector<AlignedArray<T>> weights_;
   std::vector<TrainAxis<T>> axes_;
   std::vector<SortedAxis<T>> sorted_;

@@ -1,13 +1,14 @@
 // Evaluation of CP and Tucker models, for Python.
 #include <pybind11/stl.h>
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "basis_table.hpp"
 #include "bindings.hpp"
-#include "inntd/evaluate.hpp"
+#include "inntd/gradients.hpp"
 #include "tensor.hpp"
 
 namespace inntd::python {
@@ -131,6 +132,31 @@ void tucker_jet_of(const std::vector<const OwnedBasisTable*>& tables, Tensor<con
 }
 
 template <class T>
+void tucker_gradients_of(const std::vector<const OwnedBasisTable*>& tables, Tensor<const T> core,
+                         const std::vector<Tensor<const T>>& factors, Tensor<const T> points, Tensor<const T> slopes,
+                         Tensor<T> core_gradient, const std::vector<Tensor<T>>& factor_gradients,
+                         std::optional<Tensor<T>> point_gradients, int threads) {
+  const Tucker<T> model(tables, core, factors);
+  require(has_shape(points, slopes.size(), model.axes()) && slopes.ndim == 1,
+          "points must have shape (K, number of axes), slopes (K,)");
+  require(has_shape(core_gradient, core.size()), "core_gradient must have as many numbers as core");
+  require(factor_gradients.size() == factors.size(), "factors and factor_gradients must be lists of equal length");
+  std::vector<T*> pointers;
+  for (std::size_t d = 0; d < factors.size(); ++d) {
+    require(has_shape(factor_gradients[d], factors[d].shape[0], factors[d].shape[1]),
+            "factor_gradients must have the factors' shapes");
+    pointers.push_back(factor_gradients[d].data);
+  }
+  if (point_gradients) {
+    require(has_shape(*point_gradients, points.shape[0], model.axes()),
+            "point_gradients must have the shape of points");
+  }
+  py::gil_scoped_release release;
+  tucker_gradients(model.view(), points.data, points.shape[0], slopes.data, core_gradient.data, pointers.data(),
+                   point_gradients ? point_gradients->data : nullptr, threads);
+}
+
+template <class T>
 void bind(py::module_& module) {
   module.def("cp_values", &values<T>, "Write the values (K,) of a CP model at points (K, D).", py::arg("tables"),
              py::arg("factors"), py::arg("points"), py::arg("out"), py::arg("threads") = 1);
@@ -145,6 +171,10 @@ void bind(py::module_& module) {
              "Write values (K,), gradients (K, D) and diagonal second derivatives (K, D) of a Tucker model at points.",
              py::arg("tables"), py::arg("core"), py::arg("factors"), py::arg("points"), py::arg("values"),
              py::arg("gradient"), py::arg("second"), py::arg("threads") = 1);
+  module.def("tucker_gradients", &tucker_gradients_of<T>,
+             "Write the gradients of sum_i slopes[i] u(points[i]) by core, factors and, if given, points.",
+             py::arg("tables"), py::arg("core"), py::arg("factors"), py::arg("points"), py::arg("slopes"),
+             py::arg("core_gradient"), py::arg("factor_gradients"), py::arg("point_gradients"), py::arg("threads") = 1);
 }
 
 }  // namespace

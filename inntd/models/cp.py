@@ -14,7 +14,6 @@ from inntd.models import functional, fused
 from inntd.models.conversions import tucker_of_cp
 from inntd.models.cp_form import CPForm
 from inntd.models.factors import check_axes, check_factors, check_ranks, common_dtype, random_factors
-from inntd.models.points import Extrapolate
 from inntd.models.rounding import round_factors
 from inntd.models.separated import SeparatedModel, check_rounding
 
@@ -226,11 +225,8 @@ class CPModel(SeparatedModel):
     def _from_form(cls, form: CPForm, dtype: torch.dtype) -> CPModel:
         return cls.from_factors(form.axes, form.factors, dtype=dtype)
 
-    def forward(self, points: Any, *, extrapolate: Extrapolate = "raise") -> torch.Tensor:
-        """Return the values (K,) at points (K, D); see `SeparatedModel.forward`."""
-        if torch.compiler.is_compiling() and isinstance(points, torch.Tensor) and extrapolate == "raise":
-            return fused.traced_values(self._handle, list(self.factors), points)
-        return super().forward(points, extrapolate=extrapolate)
+    def _traced_values(self, points: torch.Tensor) -> torch.Tensor:
+        return fused.traced_values(self._handle, list(self.factors), points)
 
     def _values(self, points: torch.Tensor) -> torch.Tensor:
         return functional.values(self.axes, list(self.factors), points)

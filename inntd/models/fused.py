@@ -94,7 +94,7 @@ class _Values(torch.autograd.Function):
         if torch.is_grad_enabled():
             from inntd.models.functional import composed_values
 
-            return (None, *_composed(composed_values(ctx.axes, factors, points), [points, *factors], slopes))
+            return (None, *compose_gradients(composed_values(ctx.axes, factors, points), [points, *factors], slopes))
         gradients, by_points = values_gradients(ctx.axes, factors, points, slopes[0], ctx.needs_input_grad[1])
         return (None, by_points, *gradients)
 
@@ -123,11 +123,11 @@ class _Jet(torch.autograd.Function):
                     else [t.detach().requires_grad_(t.requires_grad) for t in (points, *factors)]
                 )
                 outputs = composed_jet(ctx.axes, inputs[1:], inputs[0])
-                return (None, *_composed(outputs, inputs, slopes, graph))
+                return (None, *compose_gradients(outputs, inputs, slopes, graph))
         return (None, None, *jet_gradients(ctx.axes, factors, points, slopes))
 
 
-def _composed(
+def compose_gradients(
     outputs: Tensor | Sequence[Tensor], inputs: list[Tensor], slopes: Sequence[Tensor | None], graph: bool = True
 ) -> Tensors:
     """Return the gradients of a composition by those of its inputs that are watched."""

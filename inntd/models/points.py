@@ -15,6 +15,7 @@ from inntd.axes import Axis
 Extrapolate: TypeAlias = Literal["raise", "clamp"]
 EXTRAPOLATE: tuple[Extrapolate, ...] = ("raise", "clamp")
 MODEL_DTYPES = (torch.float32, torch.float64)
+ROWS_AT_ONCE = 64
 SLACK = 4  # units of rounding beyond an end that are forgiven
 
 
@@ -140,9 +141,25 @@ def _ends(axes: Sequence[Axis], like: torch.Tensor) -> tuple[torch.Tensor, torch
     return ends[:, 0], ends[:, 1]
 
 
+def _extremes(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the smallest and the largest number of each column, NaN if there is one.
+
+    torch reduces narrow rows at a tenth of the speed of wide ones: many rows are seen as one.
+    """
+    count, columns = x.shape
+    whole = count - count % ROWS_AT_ONCE if x.is_contiguous() else 0
+    parts = [x[whole:]] if whole < count else []
+    if whole:
+        wide = x[:whole].view(-1, ROWS_AT_ONCE * columns)
+        parts += [wide.amin(0).view(-1, columns), wide.amax(0).view(-1, columns)]
+    rows = torch.cat(parts)
+    smallest, largest = torch.aminmax(rows, dim=0)
+    return smallest, largest
+
+
 def _inside(points: torch.Tensor, axes: Sequence[Axis]) -> bool:
     low, high = torch.from_numpy(_slack_ends(np.array([axis.domain for axis in axes]), points)).to(points.device)
-    smallest, largest = torch.aminmax(points.detach(), dim=0)
+    smallest, largest = _extremes(points.detach())
     if not bool(((smallest >= low) & (largest <= high)).all()):  # nor with NaN
         return False
     return all(bool((points[:, d] == points[:, d].round()).all()) for d, axis in enumerate(axes) if axis.discrete)

@@ -40,6 +40,10 @@ class SeparatedModel(Factored):
         """Return the values (K,) at points that were checked."""
 
     @abstractmethod
+    def _traced_values(self, points: torch.Tensor) -> torch.Tensor:
+        """Return the values by an operator that checks the points itself, for torch.compile."""
+
+    @abstractmethod
     def _jet(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return values, gradients and second derivatives at points that were checked."""
 
@@ -76,6 +80,8 @@ class SeparatedModel(Factored):
         ValueError, TypeError
             When points have another shape, dtype or device, are not finite, or lie outside the mesh.
         """
+        if torch.compiler.is_compiling() and isinstance(points, torch.Tensor) and extrapolate == "raise":
+            return self._traced_values(points)
         points = check_points(points, self.axes, self._first, extrapolate)
         return self._values(points)
 

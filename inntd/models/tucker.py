@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from inntd.axes import Axis
+from inntd.models import fused, tucker_fused
 from inntd.models import tucker_functional as functional
 from inntd.models.conversions import cp_of_tucker
 from inntd.models.cp import CPModel
@@ -118,6 +119,7 @@ class TuckerModel(SeparatedModel):
         check_one_device([tensor, *given])
         super().__init__(axes, given, dtype)
         self.core = parameter(tensor, dtype)
+        self._handle = fused.AxesHandle(axes)
 
     @classmethod
     def from_factors(
@@ -268,6 +270,9 @@ class TuckerModel(SeparatedModel):
     @classmethod
     def _from_form(cls, form: TuckerForm, dtype: torch.dtype) -> TuckerModel:
         return cls.from_factors(form.axes, form.core, form.factors, dtype=dtype)
+
+    def _traced_values(self, points: torch.Tensor) -> torch.Tensor:
+        return tucker_fused.traced_values(self._handle, self.core, list(self.factors), points)
 
     def _values(self, points: torch.Tensor) -> torch.Tensor:
         return functional.values(self.axes, self.core, list(self.factors), points)

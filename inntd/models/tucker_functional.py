@@ -1,9 +1,10 @@
 r"""Evaluation of Tucker models as functions of tensors, differentiable any number of times.
 
-The contract is that of `functional`, with a core (r_1, ..., r_D) and factors (axis.size, r_d). Without derivatives to
-follow, the compiled core's kernels compute values and jets. With them, every axis gives a row of r_d numbers at each
-point, and the core is contracted with one row after the other: about :math:`2 \prod r_d` operations. The axis of the
-largest rank is taken first, which leaves the least behind.
+The contract is that of `functional`, with a core (r_1, ..., r_D) and factors (axis.size, r_d). On the CPU the compiled
+core computes values, their first derivatives, and jets (`inntd.models.tucker_fused`). For other derivatives, under
+torch.func's transformations and on other devices every axis gives a row of r_d numbers at each point, and the core is
+contracted with one row after the other: about :math:`2 \prod r_d` operations. The axis of the largest rank is taken
+first, which leaves the least behind.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from collections.abc import Sequence
 
 import torch
 
-from inntd import _kernels
 from inntd.axes import Axis
-from inntd.models.functional import NUMBERS_AT_ONCE, contract, watched
+from inntd.models import tucker_fused
+from inntd.models.functional import NUMBERS_AT_ONCE, contract, differentiable_by_core, watched
 
 Tensor = torch.Tensor
 Axes = Sequence[Axis]
@@ -27,10 +28,12 @@ def values(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) 
     Derivatives follow with respect to core, factors and points, any number of times.
     """
     if watched([points, core, *factors]):
-        return _composed_values(axes, core, factors, points)
+        if differentiable_by_core([points, core, *factors]):
+            return tucker_fused.values(axes, core, factors, points)
+        return composed_values(axes, core, factors, points)
     if points.device.type == "cpu":
-        return _compiled_values(axes, core, factors, points)
-    return torch.cat([_composed_values(axes, core, factors, part) for part in _parts(core, points)])
+        return tucker_fused.plain_values(axes, core, factors, points)
+    return torch.cat([composed_values(axes, core, factors, part) for part in _parts(core, points)])
 
 
 def jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -38,7 +41,7 @@ def jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> 
     if watched([points, core, *factors]):
         return _composed_jet(axes, core, factors, points)
     if points.device.type == "cpu":
-        return _compiled_jet(axes, core, factors, points)
+        return tucker_fused.plain_jet(axes, core, factors, points)
     parts = [_composed_jet(axes, core, factors, part) for part in _parts(core, points)]
     u, gradient, second = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
     return u, gradient, second
@@ -96,7 +99,8 @@ def _ordered(core: Tensor) -> tuple[list[int], Tensor]:
     return order, core.permute(order).reshape(-1, core.shape[order[-1]])
 
 
-def _composed_values(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> Tensor:
+def composed_values(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> Tensor:
+    """Return the values (K,) as a composition of torch's operations: the oracle of the compiled kernels."""
     order, matrix = _ordered(core)
     rows = [contract(axis, factor, points[:, d]) for d, (axis, factor) in enumerate(zip(axes, factors, strict=True))]
     return _behind(matrix, [rows[d] for d in order])[0].squeeze(-1)
@@ -131,20 +135,3 @@ def _composed_jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: T
         gradient[d], second[d] = (slope * f[1]).sum(-1), (slope * f[2]).sum(-1)
         before = (before.unsqueeze(-1) * f[0].unsqueeze(-2)).flatten(1)
     return behind[0].squeeze(-1), torch.stack(gradient, -1), torch.stack(second, -1)
-
-
-def _compiled_values(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> Tensor:
-    out = points.new_empty(points.shape[0])
-    tables, arrays = [axis.table for axis in axes], [factor.detach().contiguous() for factor in factors]
-    numbers = core.detach().contiguous().reshape(-1)
-    _kernels.core.tucker_values(tables, numbers, arrays, points.detach().contiguous(), out, _kernels.threads())
-    return out
-
-
-def _compiled_jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    points = points.detach().contiguous()
-    u, gradient, second = points.new_empty(points.shape[0]), torch.empty_like(points), torch.empty_like(points)
-    tables, arrays = [axis.table for axis in axes], [factor.detach().contiguous() for factor in factors]
-    numbers = core.detach().contiguous().reshape(-1)
-    _kernels.core.tucker_jet(tables, numbers, arrays, points, u, gradient, second, _kernels.threads())
-    return u, gradient, second

@@ -74,8 +74,18 @@ struct TuckerWorkspace {
   T* rows;
   T* products;  // (stages of all groups) vectors, kMaxVectorsAtOnce times
   T* slopes;    // (sizes of all groups) vectors, kMaxVectorsAtOnce times
-  T* totals;    // (2 dimension + 1, kPointBlock)
+  T* shares;    // (sum of modes, kPointBlock): derivatives by the rows; not for values
+  T* totals;    // (2, kPointBlock)
   T* scratch;   // (modes) + 3 width scalars
+};
+
+// Where the backward pass of a Tucker model adds to: the core's numbers in lanes, (numbers, one line), whose sums are
+// the gradient, and factors in the form of their prepared rows. The points' gradient (count, dimension) may be null.
+template <class T>
+struct TuckerGradients {
+  T* core;
+  T* const* factors;
+  T* points;
 };
 
 template <class T>
@@ -99,6 +109,10 @@ struct ContractKernels {
   void (*tucker_jet)(const ModelAxis<T>* axes, std::int64_t dimension, const TuckerCore<T>& core, const T* points,
                      std::int64_t begin, std::int64_t end, T* out, T* gradient, T* second,
                      const TuckerWorkspace<T>& workspace);
+  // Adds the gradients of the sum of slopes times values. All axes are prepared, as rows.
+  void (*tucker_gradients)(const ModelAxis<T>* axes, std::int64_t dimension, const TuckerCore<T>& core, const T* points,
+                           std::int64_t begin, std::int64_t end, const T* slopes, const TuckerGradients<T>& gradients,
+                           const TuckerWorkspace<T>& workspace);
 };
 
 }  // namespace inntd
@@ -107,6 +121,7 @@ struct ContractKernels {
 #include "inntd/contract_blocks.hpp"
 #include "inntd/contract_direct.hpp"
 #include "inntd/contract_tucker.hpp"
+#include "inntd/contract_tucker_gradients.hpp"
 
 namespace inntd {
 namespace {
@@ -114,7 +129,7 @@ namespace {
 template <class T>
 constexpr ContractKernels<T> make_contract_kernels() {
   return {&direct_values<T>, &direct_jet<T>,    &prepare_axis<T>, &block_values<T>,
-          &block_jet<T>,     &tucker_values<T>, &tucker_jet<T>};
+          &block_jet<T>,     &tucker_values<T>, &tucker_jet<T>,   &tucker_gradients<T>};
 }
 
 }  // namespace

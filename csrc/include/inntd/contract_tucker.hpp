@@ -172,10 +172,13 @@ void contract_core(const TuckerCore<T>& core, const Vector<T>* p, const Vector<T
   }
 }
 
-// What Rows consecutive rows of the core give to the sum over b, and to the derivatives by q and w.
-template <class T, int N, int Rows>
+// What Rows consecutive rows of the core give to the sum over b, and to the derivatives by q and w; with ByCore also
+// what the points, times `scale`, give to the core's gradient: a line of lanes for every number, to be added up in the
+// end.
+template <class T, int N, int Rows, bool ByCore>
 INNTD_INLINE void add_slopes(const T* core, std::int64_t size, const Vector<T>* p, const Vector<T>* q,
-                             const Vector<T>* w, Vector<T>* sum, Vector<T>* by_q, Vector<T>* by_w) {
+                             const Vector<T>* w, Vector<T>* sum, Vector<T>* by_q, Vector<T>* by_w, const T* scale,
+                             T* by_core) {
   Vector<T> sums[Rows][N], products[Rows][N];
   for (int r = 0; r < Rows; ++r) {
     for (int n = 0; n < N; ++n) {
@@ -196,6 +199,15 @@ INNTD_INLINE void add_slopes(const T* core, std::int64_t size, const Vector<T>* 
         slope[n] += products[r][n] * number;
       }
     }
+    if constexpr (ByCore) {
+      for (int n = 0; n < N; ++n) f[n] *= reinterpret_cast<const Vector<T>*>(scale)[n];
+      for (int r = 0; r < Rows; ++r) {
+        auto* lanes = reinterpret_cast<Vector<T>*>(by_core + (r * size + k) * line_lanes<T>());
+        Vector<T> total = *lanes;
+        for (int n = 0; n < N; ++n) total += products[r][n] * f[n];
+        *lanes = total;
+      }
+    }
     for (int n = 0; n < N; ++n) by_w[k * N + n] = slope[n];
   }
   for (int r = 0; r < Rows; ++r) {
@@ -207,8 +219,9 @@ INNTD_INLINE void add_slopes(const T* core, std::int64_t size, const Vector<T>* 
 }
 
 // Values, and derivatives by the groups' rows p, q, w, at N vectors of points.
-template <class T, int N>
-void core_slopes(const TuckerCore<T>& core, const Vector<T>* const* rows, Vector<T>* value, Vector<T>* const* slopes) {
+template <class T, int N, bool ByCore>
+void core_slopes(const TuckerCore<T>& core, const Vector<T>* const* rows, Vector<T>* value, Vector<T>* const* slopes,
+                 const T* scale, T* by_core) {
   const std::int64_t outer = core.groups[0].size, middle = core.groups[1].size, inner = core.groups[2].size;
   const T* numbers = core.numbers;
   for (int n = 0; n < N; ++n) value[n] = Vector<T>{};
@@ -220,10 +233,14 @@ void core_slopes(const TuckerCore<T>& core, const Vector<T>* const* rows, Vector
     for (int n = 0; n < N; ++n) sum[n] = Vector<T>{};
     std::int64_t b = 0;
     for (; b + kRowsAtOnce <= middle; b += kRowsAtOnce, numbers += kRowsAtOnce * inner) {
-      add_slopes<T, N, kRowsAtOnce>(numbers, inner, p, rows[1] + b * N, rows[2], sum, slopes[1] + b * N, slopes[2]);
+      add_slopes<T, N, kRowsAtOnce, ByCore>(numbers, inner, p, rows[1] + b * N, rows[2], sum, slopes[1] + b * N,
+                                            slopes[2], scale, by_core);
+      by_core += ByCore ? kRowsAtOnce * inner * line_lanes<T>() : 0;
     }
     for (; b < middle; ++b, numbers += inner) {
-      add_slopes<T, N, 1>(numbers, inner, p, rows[1] + b * N, rows[2], sum, slopes[1] + b * N, slopes[2]);
+      add_slopes<T, N, 1, ByCore>(numbers, inner, p, rows[1] + b * N, rows[2], sum, slopes[1] + b * N, slopes[2], scale,
+                                  by_core);
+      by_core += ByCore ? inner * line_lanes<T>() : 0;
     }
     for (int n = 0; n < N; ++n) {
       slopes[0][a * N + n] = sum[n];
@@ -232,40 +249,28 @@ void core_slopes(const TuckerCore<T>& core, const Vector<T>* const* rows, Vector
   }
 }
 
-// Derivatives by the row of a group, `slope` (size, N), become gradients and second derivatives along its axes, from
-// the last axis on: each takes its share, and leaves the derivatives by the product of those before it. `rows` points
-// to the points' functions of the group's first mode, `orders` numbers before their first and second derivatives.
+// Derivatives by the row of a group, `slope` (size, N), become those by the rows of its axes, `shares`, from the last
+// axis on: each takes its share, and leaves the derivatives by the product of those before it. `rows` and `shares`
+// point to the points' numbers of the group's first mode.
 template <class T, int N>
-void undo_products(const ModelAxis<T>* axes, const AxisGroup& group, const T* rows, std::int64_t orders,
-                   const Vector<T>* stages, Vector<T>* slope, T* totals) {
+void undo_products(const ModelAxis<T>* axes, const AxisGroup& group, const T* rows, const Vector<T>* stages,
+                   Vector<T>* slope, T* shares) {
   std::int64_t size = group.size, offset = 0, start = group.stages - group.size;
   for (std::int64_t d = group.begin; d < group.end; ++d) offset += axes[d].modes;
   for (std::int64_t d = group.end - 1; d >= group.begin; --d) {
     const std::int64_t modes = axes[d].modes, before = size / modes;
     offset -= modes;
     start -= before;  // of the products of the axes before d
-    const T* row = rows + offset * kPointBlock;
-    Vector<T> gradient[N], second[N];
-    for (int n = 0; n < N; ++n) gradient[n] = second[n] = Vector<T>{};
-    for (std::int64_t m = 0; m < modes; ++m, row += kPointBlock) {
-      const auto* first_row = reinterpret_cast<const Vector<T>*>(row + orders);
-      const auto* second_row = reinterpret_cast<const Vector<T>*>(row + 2 * orders);
+    for (std::int64_t m = 0; m < modes; ++m) {
       Vector<T> share[N];
       for (int n = 0; n < N; ++n) share[n] = d == group.begin ? slope[m * N + n] : Vector<T>{};
       for (std::int64_t a = 0; a < before && d > group.begin; ++a) {
         for (int n = 0; n < N; ++n) share[n] += stages[(start + a) * N + n] * slope[(a * modes + m) * N + n];
       }
-      for (int n = 0; n < N; ++n) {
-        gradient[n] += share[n] * first_row[n];
-        second[n] += share[n] * second_row[n];
-      }
+      auto* out = reinterpret_cast<Vector<T>*>(shares + (offset + m) * kPointBlock);
+      for (int n = 0; n < N; ++n) out[n] = share[n];
     }
-    auto* out = reinterpret_cast<Vector<T>*>(totals + 2 * d * kPointBlock);
-    for (int n = 0; n < N; ++n) {
-      out[n] = gradient[n];
-      out[n + kPointBlock / vector_lanes<T>()] = second[n];
-    }
-    row = rows + offset * kPointBlock;
+    const T* row = rows + offset * kPointBlock;
     for (std::int64_t a = 0; a < before && d > group.begin; ++a) {
       Vector<T> sum[N];
       for (int n = 0; n < N; ++n) sum[n] = Vector<T>{};
@@ -276,6 +281,20 @@ void undo_products(const ModelAxis<T>* axes, const AxisGroup& group, const T* ro
       for (int n = 0; n < N; ++n) slope[a * N + n] = sum[n];
     }
     size = before;
+  }
+}
+
+// Derivatives by the coordinates of all points of a block: shares times the functions' derivatives (modes,
+// kPointBlock).
+template <class T>
+INNTD_INLINE void add_modes(const T* shares, const T* derivatives, std::int64_t modes, T* out) {
+  for (std::int64_t i = 0; i < kPointBlock; i += vector_lanes<T>()) {
+    Vector<T> sum = {};
+    for (std::int64_t m = 0; m < modes; ++m) {
+      sum += *reinterpret_cast<const Vector<T>*>(shares + m * kPointBlock + i) *
+             *reinterpret_cast<const Vector<T>*>(derivatives + m * kPointBlock + i);
+    }
+    *reinterpret_cast<Vector<T>*>(out + i) = sum;
   }
 }
 
@@ -319,43 +338,54 @@ void tucker_values(const ModelAxis<T>* axes, std::int64_t dimension, const Tucke
   }
 }
 
+// Values, and derivatives by all axes' rows, at the first `count` points of a block whose rows are filled; with ByCore
+// also the core's gradient of scale (kPointBlock) times the values.
+template <class T, bool ByCore>
+void block_slopes(const ModelAxis<T>* axes, const TuckerCore<T>& core, std::int64_t count, const T* scale, T* by_core,
+                  const TuckerWorkspace<T>& work) {
+  constexpr int N = kJetVectors;
+  for (std::int64_t i = 0; i < count; i += N * vector_lanes<T>()) {
+    const Vector<T>* rows[3];
+    Vector<T>*stages[3], *slopes[3];
+    auto* next = reinterpret_cast<Vector<T>*>(work.products);
+    auto* slope = reinterpret_cast<Vector<T>*>(work.slopes);
+    std::int64_t first[3];
+    for (int g = 0; g < 3; ++g) {
+      first[g] = modes_before(axes, core.groups[g].begin) * kPointBlock + i;
+      rows[g] = multiply_rows<T, N>(axes, core.groups[g], work.rows + first[g], next);
+      stages[g] = next;
+      slopes[g] = slope;
+      next += core.groups[g].stages * N;
+      slope += core.groups[g].size * N;
+    }
+    core_slopes<T, N, ByCore>(core, rows, reinterpret_cast<Vector<T>*>(work.totals + i), slopes,
+                              ByCore ? scale + i : nullptr, by_core);
+    for (int g = 0; g < 3; ++g) {
+      undo_products<T, N>(axes, core.groups[g], work.rows + first[g], stages[g], slopes[g], work.shares + first[g]);
+    }
+  }
+}
+
 template <class T>
 void tucker_jet(const ModelAxis<T>* axes, std::int64_t dimension, const TuckerCore<T>& core, const T* points,
                 std::int64_t begin, std::int64_t end, T* out, T* gradient, T* second, const TuckerWorkspace<T>& work) {
-  constexpr int N = kJetVectors;
-  constexpr std::int64_t together = N * vector_lanes<T>();
   const std::int64_t orders = modes_before(axes, dimension) * kPointBlock;
+  T* totals = work.totals;
   for (std::int64_t start = begin; start < end; start += kPointBlock) {
     const std::int64_t count = end - start < kPointBlock ? end - start : kPointBlock;
     fill_block<T, 3>(axes, dimension, points + start * dimension, count, work);
-    for (std::int64_t i = 0; i < count; i += together) {
-      const Vector<T>* rows[3];
-      Vector<T>*stages[3], *slopes[3];
-      auto* next = reinterpret_cast<Vector<T>*>(work.products);
-      auto* slope = reinterpret_cast<Vector<T>*>(work.slopes);
-      const T* first[3];
-      for (int g = 0; g < 3; ++g) {
-        first[g] = work.rows + modes_before(axes, core.groups[g].begin) * kPointBlock + i;
-        rows[g] = multiply_rows<T, N>(axes, core.groups[g], first[g], next);
-        stages[g] = next;
-        slopes[g] = slope;
-        next += core.groups[g].stages * N;
-        slope += core.groups[g].size * N;
-      }
-      T* totals = work.totals + i;
-      core_slopes<T, N>(core, rows, reinterpret_cast<Vector<T>*>(totals), slopes);
-      for (int g = 0; g < 3; ++g) {
-        undo_products<T, N>(axes, core.groups[g], first[g], orders, stages[g], slopes[g], totals + kPointBlock);
-      }
-    }
-    for (std::int64_t i = 0; i < count; ++i) out[start + i] = work.totals[i];
-    for (std::int64_t d = 0; d < dimension; ++d) {
-      const T* total = work.totals + (2 * d + 1) * kPointBlock;
+    block_slopes<T, false>(axes, core, count, nullptr, nullptr, work);
+    for (std::int64_t i = 0; i < count; ++i) out[start + i] = totals[i];
+    for (std::int64_t d = 0, m = 0; d < dimension; m += axes[d++].modes) {
+      const T* shares = work.shares + m * kPointBlock;
+      const T* rows = work.rows + m * kPointBlock;
+      add_modes(shares, rows + orders, axes[d].modes, totals);
+      add_modes(shares, rows + 2 * orders, axes[d].modes, totals + kPointBlock);
       const T* scale = work.block.scale + d * kPointBlock;
       for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t place = (start + i) * dimension + d;
-        gradient[place] = total[i] * scale[i];
-        second[place] = total[kPointBlock + i] * scale[i] * scale[i];
+        gradient[place] = totals[i] * scale[i];
+        second[place] = totals[kPointBlock + i] * scale[i] * scale[i];
       }
     }
   }

@@ -3,15 +3,13 @@
 // Within a block the points are sorted by piece, axis by axis. Points of one piece share the `width` rows of the factor
 // that they read and add to, so rows and sums of gradients stay in registers and nothing is scattered. The steps:
 //
-//   tabulate    weights w[i][k] of the basis functions at each point
-//   multiply    f[i][d] = sum_k w[i][k] F_d[first + k], all modes
+//   multiply    f[i][d] = sum_k w[i][k] F_d[first + k], all modes, with the weights w[i][k] of the basis functions
 //   products    f[i][d] becomes prod_{e != d} f[i][e], by products from both sides, never a division
 //   accumulate  dF_d[first + k] += sum_i s_i w[i][k] f[i][d], with the derivative s_i of the loss by the value
 //
 // Per point, axis and mode: 2 width multiplications with addition and three products.
-// Reading and writing f in the second cache level limits narrow bases. All steps for one point at a time, with f in the
-// first level, were measured and dropped: scattered rows of factors and gradients then cost more (134 against 110 ns a
-// point with 60 modes on 5 axes of linear hats).
+// f, which is written twice and read twice in the second cache level, costs about as much as that arithmetic with ten
+// rows, and with two rows several times as much: they have kernels of their own (train_narrow.hpp).
 #pragma once
 
 #include <cstdint>
@@ -20,6 +18,9 @@
 #include "inntd/simd.hpp"
 
 namespace inntd {
+
+// Kernels may read the coordinates and numbers of so many points beyond a block's last, and write as many weights.
+constexpr int kSpare = 8;
 
 // The points of one block on one axis, in the order of their pieces. Run r covers places [end[r - 1], end[r]).
 template <class T>
@@ -49,10 +50,29 @@ struct TrainBlock {
   std::int64_t dimension;
   std::int64_t modes;
   std::int64_t count;
-  std::int64_t places;  // capacity: the stride between orders of weights
+  std::int64_t places;  // capacity, kSpare included: the stride between orders of weights
   const T* mask;        // (modes): one for modes, zero for padding
   T* f;                 // (count, dimension, modes)
   T* scratch;           // (2 dimension + places, one vector)
+};
+
+// A block of points on narrow bases, two functions each (train_narrow.hpp). Parameters are in tiles of one line of
+// modes: (tiles, rows of all axes, lanes of a line), and so is the gradient.
+template <class T>
+struct NarrowBlock {
+  const std::int32_t* row;  // (count, dimension): where the first row begins within a tile
+  const T* weights;         // (count, dimension, 2)
+  std::int64_t dimension;
+  std::int64_t modes;  // padded to whole lines
+  std::int64_t count;
+  std::int64_t tile_stride;
+  const T* parameters;
+  T* gradient;
+  const T* mask;  // (modes): one for modes, zero for padding
+  T* scratch;     // (2 dimension, one vector)
+
+  // Of the tile with mode m, at a mode that begins a vector.
+  std::int64_t offset(std::int64_t m) const { return m / line_lanes<T>() * tile_stride + m % line_lanes<T>(); }
 };
 
 // One step of Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019).
@@ -67,10 +87,8 @@ struct AdamStep {
 
 template <class T>
 struct TrainKernels {
-  // Weights of `orders` derivatives in xi: 1 or 3.
-  void (*tabulate)(const TrainBlock<T>& block, int orders);
-  // f[i][d] = sum_k w[i][k] rows, with the weights of derivative `order`.
-  void (*multiply)(const TrainBlock<T>& block, int order);
+  // Weights of `orders` derivatives in xi, 1 or 3, and f[i][d] = sum_k w[i][k] rows with those of order 0.
+  void (*multiply)(const TrainBlock<T>& block, int orders);
   // Products of the other axes in place of f; their whole products go to `whole` (count, modes) if it is there, and the
   // sums of these over the modes to `values` (count).
   void (*products)(const TrainBlock<T>& block, T* whole, T* values);
@@ -79,14 +97,16 @@ struct TrainKernels {
   // f[i][d] *= sum_c slopes[i][c] outputs[c] for all d, gradient[c] += sum_i slopes[i][c] whole[i].
   void (*output_slopes)(const TrainBlock<T>& block, const T* whole, const T* outputs, std::int64_t count,
                         const T* slopes, T* gradient);
-  // Multiplies the weights of derivative `order` by slopes (count); without slopes by nothing.
-  void (*scale_weights)(const TrainBlock<T>& block, int order, const T* slopes);
-  // gradient += weights of derivative `order` times f.
-  void (*accumulate)(const TrainBlock<T>& block, int order);
+  // gradient += weights of derivative `order` times f, times slopes (count) unless that is null.
+  void (*accumulate)(const TrainBlock<T>& block, int order, const T* slopes);
   // gradient[i][d] = slopes[i] * d value / d x_d, with unscaled weights of order 1 (in xi).
   void (*point_slopes)(const TrainBlock<T>& block, const T* slopes, T* gradient);
   // Backward of value, gradient and second derivatives, whose cotangents are a (count), b and c (count, dimension).
+  // Takes f and weights of three orders.
   void (*jet_slopes)(const TrainBlock<T>& block, const T* a, const T* b, const T* c);
+  // Narrow bases: values (count), and gradient += slopes times derivatives.
+  void (*narrow_values)(const NarrowBlock<T>& block, T* values);
+  void (*narrow_gradients)(const NarrowBlock<T>& block, const T* slopes);
   // Adds gradients [1, buffers) to the first, updates [begin, end) of all parameters, and sets the gradients to zero.
   void (*adam)(T* parameters, T* mean, T* square, T* const* gradients, int buffers, std::int64_t begin,
                std::int64_t end, const AdamStep<T>& step);
@@ -95,5 +115,20 @@ struct TrainKernels {
 }  // namespace inntd
 
 #ifdef INNTD_KERNEL_SOURCE
+#include "inntd/train_adam.hpp"
 #include "inntd/train_blocks.hpp"
+#include "inntd/train_jets.hpp"
+#include "inntd/train_narrow.hpp"
+
+namespace inntd {
+namespace {
+
+template <class T>
+constexpr TrainKernels<T> make_train_kernels() {
+  return {&tabulate_and_multiply<T>, &other_products<T>, &output_values<T>, &output_slopes<T>,    &accumulate_rows<T>,
+          &point_slopes<T>,          &jet_slopes<T>,     &narrow_values<T>, &narrow_gradients<T>, &adam<T>};
+}
+
+}  // namespace
+}  // namespace inntd
 #endif

@@ -1,13 +1,10 @@
-// The kernels of train.hpp.
+// Training on points that are sorted by piece: weights, rows, products, outputs.
 #pragma once
-
-#include <cmath>
 
 #include "inntd/train.hpp"
 
 namespace inntd {
 namespace {
-
 // ---- runs of points that share a piece ---------------------------------------------------------------------------
 
 template <class T, class Body>
@@ -50,7 +47,7 @@ INNTD_INLINE void tabulate_points(const Vector<T>* c, int degree, std::int64_t v
 
 template <class T, int Orders>
 void tabulate_axis(const TrainAxis<T>& axis, const SortedAxis<T>& sorted, std::int64_t places) {
-  constexpr int together = 4;
+  constexpr int together = kSpare;
   const std::int64_t padded = round_up_to_line<T>(axis.table.width);
   const std::int64_t vectors = padded / vector_lanes<T>();
   const int degree = axis.table.degree;
@@ -58,28 +55,19 @@ void tabulate_axis(const TrainAxis<T>& axis, const SortedAxis<T>& sorted, std::i
   for_runs(sorted, [&](std::int64_t piece, std::int64_t begin, std::int64_t end) {
     const std::int64_t kind = axis.table.kind[piece];
     const auto* c = reinterpret_cast<const Vector<T>*>(axis.polynomials + kind * (degree + 1) * padded);
-    std::int64_t i = begin;
-    for (; i + together <= end; i += together) {
+    for (std::int64_t i = begin; i < end; i += together) {  // what goes beyond the run is written again by the next one
       tabulate_points<T, Orders, together>(c, degree, vectors, sorted.xi + i, out + i * vectors, places * vectors);
-    }
-    for (; i < end; ++i) {
-      tabulate_points<T, Orders, 1>(c, degree, vectors, sorted.xi + i, out + i * vectors, places * vectors);
     }
   });
 }
 
-template <class T>
-void tabulate_sorted(const TrainBlock<T>& block, int orders) {
-  for (std::int64_t d = 0; d < block.dimension; ++d) {
-    if (orders == 1) {
-      tabulate_axis<T, 1>(block.axes[d], block.sorted[d], block.places);
-    } else {
-      tabulate_axis<T, 3>(block.axes[d], block.sorted[d], block.places);
-    }
-  }
-}
-
 // ---- rows times weights ------------------------------------------------------------------------------------------
+
+// The order of points within a run is known, but the processor does not guess it: f is asked for some points ahead.
+template <class T, int N, bool Write>
+INNTD_INLINE void prefetch_point(const T* f) {
+  for (int n = 0; n < N; ++n) __builtin_prefetch(f + n * vector_lanes<T>(), Write);
+}
 
 // W functions, N vectors of modes: W N rows in registers. W = 0 stands for any width, rows then come from memory.
 template <class T, int W, int N>
@@ -105,6 +93,7 @@ INNTD_INLINE void multiply_run(const T* rows, int width, std::int64_t modes, con
       for (int n = 0; n < N; ++n) sum[n] += row_of(k, n) * w[k];
     }
     auto* out = reinterpret_cast<Vector<T>*>(f + point[i] * point_stride);
+    prefetch_point<T, N, true>(f + point[i + kSpare] * point_stride);
     for (int n = 0; n < N; ++n) out[n] = sum[n];
   }
 }
@@ -112,12 +101,16 @@ INNTD_INLINE void multiply_run(const T* rows, int width, std::int64_t modes, con
 template <class T, int W, int N>
 INNTD_INLINE void accumulate_run(T* gradient, int width, std::int64_t modes, const T* weights, std::int64_t stride,
                                  const std::uint16_t* point, std::int64_t begin, std::int64_t end, const T* f,
-                                 std::int64_t point_stride) {
+                                 std::int64_t point_stride, const T* slopes) {
   if constexpr (W > 0) {
     Vector<T> sum[W][N] = {};
     for (std::int64_t i = begin; i < end; ++i) {
       const T* w = weights + i * stride;
-      const auto* g = reinterpret_cast<const Vector<T>*>(f + point[i] * point_stride);
+      const auto* others = reinterpret_cast<const Vector<T>*>(f + point[i] * point_stride);
+      prefetch_point<T, N, false>(f + point[i + kSpare] * point_stride);
+      const T slope = slopes == nullptr ? T(1) : slopes[point[i]];
+      Vector<T> g[N];
+      for (int n = 0; n < N; ++n) g[n] = others[n] * slope;
       for (int k = 0; k < W; ++k) {
         for (int n = 0; n < N; ++n) sum[k][n] += g[n] * w[k];
       }
@@ -131,7 +124,8 @@ INNTD_INLINE void accumulate_run(T* gradient, int width, std::int64_t modes, con
       Vector<T> sum[N] = {};
       for (std::int64_t i = begin; i < end; ++i) {
         const auto* g = reinterpret_cast<const Vector<T>*>(f + point[i] * point_stride);
-        for (int n = 0; n < N; ++n) sum[n] += g[n] * weights[i * stride + k];
+        const T weight = weights[i * stride + k] * (slopes == nullptr ? T(1) : slopes[point[i]]);
+        for (int n = 0; n < N; ++n) sum[n] += g[n] * weight;
       }
       auto* out = reinterpret_cast<Vector<T>*>(gradient + k * modes);
       for (int n = 0; n < N; ++n) out[n] += sum[n];
@@ -144,19 +138,19 @@ enum class RunPass { multiply, accumulate };
 template <class T, RunPass Pass, int W, int N>
 INNTD_INLINE void run_vectors(const TrainAxis<T>& axis, std::int64_t first_row, std::int64_t modes, std::int64_t m,
                               const T* weights, const std::uint16_t* point, std::int64_t begin, std::int64_t end, T* f,
-                              std::int64_t point_stride) {
+                              std::int64_t point_stride, const T* slopes) {
   const std::int64_t stride = round_up_to_line<T>(axis.table.width);
   if constexpr (Pass == RunPass::multiply) {
     multiply_run<T, W, N>(axis.rows + first_row * modes + m, axis.table.width, modes, weights, stride, point, begin,
                           end, f + m, point_stride);
   } else {
     accumulate_run<T, W, N>(axis.gradient + first_row * modes + m, axis.table.width, modes, weights, stride, point,
-                            begin, end, f + m, point_stride);
+                            begin, end, f + m, point_stride, slopes);
   }
 }
 
 template <class T, RunPass Pass, int W>
-void run_axis(const TrainBlock<T>& block, std::int64_t d, int order) {
+void run_axis(const TrainBlock<T>& block, std::int64_t d, int order, const T* slopes) {
   constexpr int lanes = static_cast<int>(vector_lanes<T>());
   constexpr int budget = (kRegisters - 4) / (W > 0 ? W + 1 : 4);
   constexpr int together = budget >= 4 ? 4 : budget >= 2 ? 2 : 1;
@@ -169,63 +163,53 @@ void run_axis(const TrainBlock<T>& block, std::int64_t d, int order) {
     const std::int64_t first = axis.table.first[piece];
     std::int64_t m = 0;
     for (; m + together * lanes <= block.modes; m += together * lanes) {
-      run_vectors<T, Pass, W, together>(axis, first, block.modes, m, weights, sorted.point, begin, end, f,
-                                        point_stride);
+      run_vectors<T, Pass, W, together>(axis, first, block.modes, m, weights, sorted.point, begin, end, f, point_stride,
+                                        slopes);
     }
     for (; m < block.modes; m += lanes) {
-      run_vectors<T, Pass, W, 1>(axis, first, block.modes, m, weights, sorted.point, begin, end, f, point_stride);
+      run_vectors<T, Pass, W, 1>(axis, first, block.modes, m, weights, sorted.point, begin, end, f, point_stride,
+                                 slopes);
     }
   });
 }
 
 template <class T, RunPass Pass>
-void run_axes(const TrainBlock<T>& block, int order) {
+void run_axis_of_width(const TrainBlock<T>& block, std::int64_t d, int order, const T* slopes) {
+  switch (block.axes[d].table.width) {  // 2 s + 2 functions for patches of s hops, one on discrete axes
+    case 1:
+      return run_axis<T, Pass, 1>(block, d, order, slopes);
+    case 2:
+      return run_axis<T, Pass, 2>(block, d, order, slopes);
+    case 4:
+      return run_axis<T, Pass, 4>(block, d, order, slopes);
+    case 6:
+      return run_axis<T, Pass, 6>(block, d, order, slopes);
+    case 8:
+      return run_axis<T, Pass, 8>(block, d, order, slopes);
+    case 10:
+      return run_axis<T, Pass, 10>(block, d, order, slopes);
+    default:
+      return run_axis<T, Pass, 0>(block, d, order, slopes);
+  }
+}
+
+// Axis by axis: the weights are then still in the first cache level.
+template <class T>
+void tabulate_and_multiply(const TrainBlock<T>& block, int orders) {
   for (std::int64_t d = 0; d < block.dimension; ++d) {
-    switch (block.axes[d].table.width) {  // 2 s + 2 functions for patches of s hops, one on discrete axes
-      case 1:
-        run_axis<T, Pass, 1>(block, d, order);
-        break;
-      case 2:
-        run_axis<T, Pass, 2>(block, d, order);
-        break;
-      case 4:
-        run_axis<T, Pass, 4>(block, d, order);
-        break;
-      case 6:
-        run_axis<T, Pass, 6>(block, d, order);
-        break;
-      case 8:
-        run_axis<T, Pass, 8>(block, d, order);
-        break;
-      case 10:
-        run_axis<T, Pass, 10>(block, d, order);
-        break;
-      default:
-        run_axis<T, Pass, 0>(block, d, order);
+    if (orders == 1) {
+      tabulate_axis<T, 1>(block.axes[d], block.sorted[d], block.places);
+    } else {
+      tabulate_axis<T, 3>(block.axes[d], block.sorted[d], block.places);
     }
+    run_axis_of_width<T, RunPass::multiply>(block, d, 0, nullptr);
   }
 }
 
 template <class T>
-void multiply_rows(const TrainBlock<T>& block, int order) {
-  run_axes<T, RunPass::multiply>(block, order);
-}
-
-template <class T>
-void accumulate_rows(const TrainBlock<T>& block, int order) {
-  run_axes<T, RunPass::accumulate>(block, order);
-}
-
-template <class T>
-void scale_weights(const TrainBlock<T>& block, int order, const T* slopes) {
+void accumulate_rows(const TrainBlock<T>& block, int order, const T* slopes) {
   for (std::int64_t d = 0; d < block.dimension; ++d) {
-    const std::int64_t padded = round_up_to_line<T>(block.axes[d].table.width);
-    const std::int64_t vectors = padded / vector_lanes<T>();
-    auto* weights = reinterpret_cast<Vector<T>*>(block.axes[d].weights + order * block.places * padded);
-    for (std::int64_t i = 0; i < block.count; ++i) {
-      const T slope = slopes[block.sorted[d].point[i]];
-      for (std::int64_t v = 0; v < vectors; ++v) weights[i * vectors + v] *= slope;
-    }
+    run_axis_of_width<T, RunPass::accumulate>(block, d, order, slopes);
   }
 }
 
@@ -272,26 +256,32 @@ void products_of(const TrainBlock<T>& block, T* whole, T* values) {
   }
 }
 
+// Calls body with a constant number of axes, or with 0 where no copy was compiled for it.
+template <class Body>
+INNTD_INLINE void with_dimension(std::int64_t dimension, const Body& body) {
+  switch (dimension) {
+    case 2:
+      return body(std::integral_constant<int, 2>());
+    case 3:
+      return body(std::integral_constant<int, 3>());
+    case 4:
+      return body(std::integral_constant<int, 4>());
+    case 5:
+      return body(std::integral_constant<int, 5>());
+    case 6:
+      return body(std::integral_constant<int, 6>());
+    case 8:
+      return body(std::integral_constant<int, 8>());
+    case 10:
+      return body(std::integral_constant<int, 10>());
+    default:
+      return body(std::integral_constant<int, 0>());
+  }
+}
+
 template <class T>
 void other_products(const TrainBlock<T>& block, T* whole, T* values) {
-  switch (block.dimension) {
-    case 2:
-      return products_of<T, 2>(block, whole, values);
-    case 3:
-      return products_of<T, 3>(block, whole, values);
-    case 4:
-      return products_of<T, 4>(block, whole, values);
-    case 5:
-      return products_of<T, 5>(block, whole, values);
-    case 6:
-      return products_of<T, 6>(block, whole, values);
-    case 8:
-      return products_of<T, 8>(block, whole, values);
-    case 10:
-      return products_of<T, 10>(block, whole, values);
-    default:
-      return products_of<T, 0>(block, whole, values);
-  }
+  with_dimension(block.dimension, [&](auto d) { products_of<T, decltype(d)::value>(block, whole, values); });
 }
 
 // ---- several outputs ---------------------------------------------------------------------------------------------
@@ -329,127 +319,6 @@ void output_slopes(const TrainBlock<T>& block, const T* whole, const T* outputs,
       for (std::int64_t d = 0; d < block.dimension; ++d) f[(i * block.dimension + d) * vectors + v] *= weight;
     }
   }
-}
-
-// ---- derivatives by the points, and jets -------------------------------------------------------------------------
-
-// f holds the products of the other axes: the derivative of an axis' function is multiplied with them and summed.
-template <class T>
-void point_slopes(const TrainBlock<T>& block, const T* slopes, T* gradient) {
-  const std::int64_t vectors = block.modes / vector_lanes<T>();
-  for (std::int64_t d = 0; d < block.dimension; ++d) {
-    const TrainAxis<T>& axis = block.axes[d];
-    const SortedAxis<T>& sorted = block.sorted[d];
-    const std::int64_t stride = round_up_to_line<T>(axis.table.width);
-    const T* weights = axis.weights + block.places * stride;
-    for_runs(sorted, [&](std::int64_t piece, std::int64_t begin, std::int64_t end) {
-      const auto* rows = reinterpret_cast<const Vector<T>*>(axis.rows + axis.table.first[piece] * block.modes);
-      const T scale = static_cast<T>(2.0 / (axis.table.breaks[piece + 1] - axis.table.breaks[piece]));
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t point = sorted.point[i];
-        const auto* others = reinterpret_cast<const Vector<T>*>(block.f + (point * block.dimension + d) * block.modes);
-        const T* w = weights + i * stride;
-        Vector<T> total = {};
-        for (std::int64_t v = 0; v < vectors; ++v) {
-          Vector<T> sum = rows[v] * w[0];
-          for (int k = 1; k < axis.table.width; ++k) sum += rows[k * vectors + v] * w[k];
-          total += sum * others[v];
-        }
-        gradient[point * block.dimension + d] = slopes[point] * scale * sum_lanes<T>(total);
-      }
-    });
-  }
-}
-
-// With s_d = b_d f_d' + c_d f_d'' the contribution of a point to the loss is, mode by mode, a prod f + sum_d s_d
-// prod_{e != d} f_e: the products' dual part with f_d + epsilon s_d in place of f_d. Its derivative by f_d is
-// a P_d + Q_d, with P_d + epsilon Q_d the product of the other axes, and by s_d it is P_d.
-//
-// `f` is overwritten with derivatives by f_d. Rows' gradients need w (a P + Q) + (b w' + c w'') P: both parts are
-// added here, with weights of order 1 holding b w' + c w'' afterwards.
-template <class T>
-void jet_slopes(const TrainBlock<T>& block, const T* a, const T* b, const T* c) {
-  const std::int64_t vectors = block.modes / vector_lanes<T>();
-  const std::int64_t dimension = block.dimension;
-  for (std::int64_t d = 0; d < dimension; ++d) {  // weights of order 1 become b w' + c w'', in x
-    const TrainAxis<T>& axis = block.axes[d];
-    const std::int64_t stride = round_up_to_line<T>(axis.table.width);
-    for_runs(block.sorted[d], [&](std::int64_t piece, std::int64_t begin, std::int64_t end) {
-      const T scale = static_cast<T>(2.0 / (axis.table.breaks[piece + 1] - axis.table.breaks[piece]));
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t point = block.sorted[d].point[i];
-        const T by_first = b[point * dimension + d] * scale, by_second = c[point * dimension + d] * scale * scale;
-        T* w1 = axis.weights + (block.places + i) * stride;
-        const T* w2 = axis.weights + (2 * block.places + i) * stride;
-        for (std::int64_t k = 0; k < stride; ++k) w1[k] = by_first * w1[k] + by_second * w2[k];
-      }
-    });
-  }
-  // f and s lie one after the other: (count, dimension, modes) each.
-  T* s_start = block.f + block.count * dimension * block.modes;
-  TrainBlock<T> slopes_block = block;
-  slopes_block.f = s_start;
-  multiply_rows(block, 0);
-  multiply_rows(slopes_block, 1);
-  auto* before = reinterpret_cast<Vector<T>*>(block.scratch);
-  for (std::int64_t i = 0; i < block.count; ++i) {
-    auto* f = reinterpret_cast<Vector<T>*>(block.f) + i * dimension * vectors;
-    auto* s = reinterpret_cast<Vector<T>*>(s_start) + i * dimension * vectors;
-    for (std::int64_t v = 0; v < vectors; ++v) {
-      Vector<T> p = reinterpret_cast<const Vector<T>*>(block.mask)[v], q = p * T(0);
-      for (std::int64_t d = 0; d < dimension; ++d) {
-        before[2 * d] = p;
-        before[2 * d + 1] = q;
-        q = q * f[d * vectors + v] + p * s[d * vectors + v];
-        p = p * f[d * vectors + v];
-      }
-      p = p * T(0) + T(1);
-      q = p * T(0);
-      for (std::int64_t d = dimension - 1; d >= 0; --d) {
-        const Vector<T> value = f[d * vectors + v], slope = s[d * vectors + v];
-        const Vector<T> others = before[2 * d] * p;
-        f[d * vectors + v] = others * a[i] + before[2 * d] * q + before[2 * d + 1] * p;
-        s[d * vectors + v] = others;
-        q = q * value + p * slope;
-        p = p * value;
-      }
-    }
-  }
-  accumulate_rows(block, 0);
-  accumulate_rows(slopes_block, 1);
-}
-
-// ---- Adam --------------------------------------------------------------------------------------------------------
-
-template <class T>
-void adam(T* parameters, T* mean, T* square, T* const* gradients, int buffers, std::int64_t begin, std::int64_t end,
-          const AdamStep<T>& step) {
-  T* __restrict gradient = gradients[0];
-  for (int b = 1; b < buffers; ++b) {
-    T* __restrict other = gradients[b];
-    for (std::int64_t i = begin; i < end; ++i) {
-      gradient[i] += other[i];
-      other[i] = T(0);
-    }
-  }
-  T* __restrict p = parameters;
-  T* __restrict m = mean;
-  T* __restrict v = square;
-  const T size = step.rate / step.correction1, root = T(1) / std::sqrt(step.correction2);
-  const T keep = T(1) - step.rate * step.decay;
-  for (std::int64_t i = begin; i < end; ++i) {
-    const T g = gradient[i];
-    gradient[i] = T(0);
-    m[i] = step.beta1 * m[i] + (T(1) - step.beta1) * g;
-    v[i] = step.beta2 * v[i] + (T(1) - step.beta2) * g * g;
-    p[i] = keep * p[i] - size * m[i] / (std::sqrt(v[i]) * root + step.epsilon);
-  }
-}
-
-template <class T>
-constexpr TrainKernels<T> make_train_kernels() {
-  return {&tabulate_sorted<T>, &multiply_rows<T>,   &other_products<T>, &output_values<T>, &output_slopes<T>,
-          &scale_weights<T>,   &accumulate_rows<T>, &point_slopes<T>,   &jet_slopes<T>,    &adam<T>};
 }
 
 }  // namespace
