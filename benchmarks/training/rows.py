@@ -55,6 +55,7 @@ def run(name: str, repeat: int) -> dict[str, Any]:
         "error": found,
         "error_at_most": limit,
         "modes": model.report_["rank"],
+        "parameters": sum(values.numel() for values in model.model_.parameters()),
         "elements": model.report_.get("elements"),
         "samples": count,
         "noise": noise,
