@@ -112,6 +112,13 @@ def test_large_data_are_learnt_by_mini_batches() -> None:
     assert line["rejected"] is None
 
 
+def test_many_rows_are_learnt_better_than_by_boosted_trees() -> None:
+    (line,) = run(BENCHMARKS / "training" / "rows.py", "--quick")
+    assert line.keys() >= KEYS | {"peer", "samples", "noise"}
+    assert line["error"] <= line["error_at_most"] < line["peer"]["error"]
+    assert line["rejected"] is None
+
+
 def test_interfaces_keep_their_order_and_lose_it_where_patches_cross() -> None:
     broken, crossed = run(BENCHMARKS / "robust" / "interface.py", "--quick")
     assert (broken["case"], crossed["case"]) == ("interface-between-s3", "interface-between-s3-crossed")

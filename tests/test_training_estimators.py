@@ -59,7 +59,7 @@ def test_regression_is_accurate_on_new_points() -> None:
     assert model.report_["why"]
 
 
-@pytest.mark.parametrize("optimizer", ["automatic", "als", "adam", "lbfgs", "boosting"])
+@pytest.mark.parametrize("optimizer", ["automatic", "als", "adam", "lbfgs", "boosting", "levenberg_marquardt"])
 def test_each_optimizer_learns(optimizer: str) -> None:
     x, y = samples(2000)
     chosen = {} if optimizer == "automatic" else {"rank": 6, "elements": 6}

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from inntd.axes import Axis
 from inntd.models import CPModel
 from inntd.training.als import sweep_until_still
-from inntd.training.alternation import Alternation
+from inntd.training.alternation import PRODUCTS_AT_ONCE, Alternation
 from inntd.training.budget import Budget
 from inntd.training.outcome import FitResult, FitStatus
 from inntd.training.rank import NEW, start_factors
@@ -41,6 +41,7 @@ IDLE = 0.3  # of the error: what halving an axis' elements must change for them 
 SMALL = 1e-7  # error that nobody needs to lower, of samples of mean square one
 HELD_OUT, MOST_HELD_OUT = 0.1, 10_000
 CHEAP = 16  # modes
+BENEATH, SURE = 0.95, 4.0  # a gain up to this share of the error counts if it is so many standard errors
 SHARE_OF_SEARCH = 0.5  # of the work
 FINAL_SWEEPS, TOLERANCE = 8, 5e-2
 MOST_SEARCHED = 40_000  # samples that a stage of the search learns from
@@ -48,9 +49,10 @@ MOST_SEARCHED = 40_000  # samples that a stage of the search learns from
 
 @dataclass
 class _Best:
-    """The best state so far: its error at the samples held out, the level of each axis, and its samples."""
+    """The best state so far: its errors at the samples held out, the level of each axis, and its samples."""
 
     error: float
+    squares: Array
     state: Alternation
     levels: list[int]
     count: int
@@ -186,7 +188,7 @@ class _Refinement:
             more = start_factors(axes, self.samples.y.shape[1], modes, self.random)
             if self.best is not None:
                 more = _joined(_factors(self.best.state), [*more[:-1], more[-1] * NEW])
-            if self._learn(axes, more, levels):
+            if self._learn(axes, more, levels, cheap=RANKS[tried] <= CHEAP):
                 self.rung = tried + 1
                 return True
             if RANKS[tried] > FEW or self.budget.over(SHARE_OF_SEARCH):
@@ -233,7 +235,9 @@ class _Refinement:
             self.best.state = self._state(axes, samples, _moved(state, axes), state.penalties)
             self.best.levels = kept
 
-    def _learn(self, axes: list[Axis], factors: list[Array], levels: Sequence[int], more: int = 1) -> bool:
+    def _learn(
+        self, axes: list[Axis], factors: list[Array], levels: Sequence[int], more: int = 1, cheap: bool = False
+    ) -> bool:
         """Sweep from these factors on enough samples, and keep the state if it is better: returns whether it is."""
         count = min(int(ENOUGH * factors[0].shape[1] * sum(axis.size for axis in axes)), len(self.rest))
         most = min(max(count, MOST_SEARCHED), len(self.rest))
@@ -245,18 +249,37 @@ class _Refinement:
             for _ in range(SWEEPS):
                 state.sweep()
                 self.budget.charge(_work(state))
-            error = float(np.sqrt(state.on(self.held).mean_square())) if len(self.held) else np.sqrt(state.loss)
+            squares = self._squares(state)
+            error = float(np.sqrt(squares.mean())) if len(squares) else float(np.sqrt(state.loss))
             few = error > OVERFIT * np.sqrt(state.loss) and error > self.enough and count < most
             hopeless = self.best is not None and error > HOPELESS * self.best.error
             if not few or hopeless or self.budget.over(SHARE_OF_SEARCH):
                 break
             count = min(4 * count, most)
             state = state.on(self._part(count))
-        better = self.best is None or error < WORTH * self.best.error
-        self._note(state, error)
+        better = self.best is None or error < WORTH * self.best.error or self._sure(squares, cheap)
         if better:
-            self.best = _Best(error, state, list(levels), count)
+            self.best = _Best(error, squares, state, list(levels), count)
+        self._note(state, error)
         return better
+
+    def _squares(self, state: Alternation) -> Array:
+        """Return the weighted squares (k,) of the errors at the samples held out."""
+        if not len(self.held):
+            return np.zeros(0)
+        judge = state.on(self.held)
+        found = np.concatenate([judge.products(begin) for begin in range(0, len(self.held), PRODUCTS_AT_ONCE)])
+        residual = self.held.y - found @ (judge.factors[-1] * judge.amplitudes).T
+        squares: Array = self.held.weights * np.mean(residual**2, axis=1)
+        return squares
+
+    def _sure(self, squares: Array, cheap: bool) -> bool:
+        """Return whether a gain that is not worth it by itself is cheap, or hidden beneath noise, but no chance."""
+        assert self.best is not None
+        gain = self.best.squares - squares
+        if not len(gain) or (not cheap and squares.mean() < BENEATH**2 * self.best.squares.mean()):
+            return False
+        return bool(gain.mean() > SURE * gain.std() / np.sqrt(len(gain)))
 
     def _part(self, count: int) -> Samples:
         return self.samples.take(np.sort(self.rest[:count]))
