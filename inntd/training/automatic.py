@@ -36,7 +36,7 @@ def fit_automatic(
     logarithm: bool = True,
     hats: bool = True,
     seed: int = 0,
-    max_seconds: float = 20.0,
+    max_seconds: float = 17.0,
     callback: Callable[[dict[str, Any]], Any] | None = None,
 ) -> FitResult:
     """Fit a surrogate to up to some ten thousand samples, with everything chosen from them.
@@ -61,7 +61,7 @@ def fit_automatic(
         Whether functions that are not smooth may be fitted on axes of linear elements instead of polynomials.
     seed : int, default 0
         Of the starts, and of the choice of samples where there are many.
-    max_seconds : float, default 20
+    max_seconds : float, default 17
         Work that the search may do, counted at a usual rate so that a busy machine finds the same model; it ends after
         this time by the clock, too.
     callback : callable, optional
@@ -89,7 +89,7 @@ def fit_automatic(
     """
     seed = _checks.positive_int("seed", seed, minimum=0)
     budget = Budget(_checks.finite_float("max_seconds", max_seconds, positive=True))
-    points = np.asarray(x, dtype=np.float64)
+    points = _checks.real_array("x", x)
     axes = axes_from_data(points, names=names, elements=1, s=1, categorical=categorical)
     columns, values, shares = check_samples(axes, points, y, weights)
     if np.ndim(y) != 1:

@@ -31,7 +31,7 @@ Fit: TypeAlias = Callable[[Sequence[Axis], Rows, "int | None", Options], FitResu
 
 MOST_ROWS_OF_AUTOMATIC = 10_000
 MOST_TARGETS_OF_AUTOMATIC = 8  # each is searched for by itself
-SECONDS_OF_AUTOMATIC = 20.0
+SECONDS_OF_AUTOMATIC = 17.0
 MOST_ROWS_OF_ALS = 5_000_000
 MANY_MODES = 200  # the exact updates of one axis cost their square
 MODES_OF_BOOSTING = 64

@@ -26,7 +26,7 @@ def fit_outputs(
     y: npt.ArrayLike,
     *,
     seed: int = 0,
-    max_seconds: float = 20.0,
+    max_seconds: float = 17.0,
     callback: Callable[[dict[str, Any]], Any] | None = None,
     **options: Any,
 ) -> FitResult:
@@ -38,7 +38,7 @@ def fit_outputs(
         As of `fit_automatic`; the callback's entries have ``output`` as well.
     y : array (K, C)
         Values of C outputs. Logarithms and hats are not tried: their models are no sums of products on the same axes.
-    max_seconds : float, default 20
+    max_seconds : float, default 17
         For all outputs together. An output that needs less leaves the rest to those that follow.
 
     Returns
