@@ -61,7 +61,7 @@ class ReducedModel(Named, torch.nn.Module):
     >>> bool(abs(model.at(x=0.5, k=k0) - (1 - 1 / np.cosh(k0**0.5 / 2)) / k0) < 1e-7)
     True
     >>> model.at(k=k0)
-    TuckerModel(rank=(5,), axes=(x: [0, 1], 16 elements), 90 parameters, float64)
+    TuckerModel(rank=(4,), axes=(x: [0, 1], 16 elements), 72 parameters, float64)
     """
 
     file_kind = "reduced"
