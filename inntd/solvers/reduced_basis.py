@@ -34,6 +34,7 @@ from inntd.solvers.training_set import training_points
 Array = npt.NDArray[np.float64]
 
 FLOOR = 1e-12  # relative errors below are rounding
+SAFETY = 2.0  # the L2 error may be larger where the residual is not largest
 RECENT = 4  # full solutions of which the ratios of error and residual are taken
 SOLVED = 1e-6  # relative residual above which a full solution is none
 
@@ -182,7 +183,7 @@ def _survey(greedy: Greedy) -> tuple[float, int]:
     certain = system.coercivity is not None and bool(greedy.chosen) and largest < 1
     greedy.bound = largest / (1 - largest) if certain else float("inf")
     if greedy.ratios:
-        greedy.estimate = max(largest * max(greedy.ratios[-RECENT:]), FLOOR)
+        greedy.estimate = max(SAFETY * largest * max(greedy.ratios[-RECENT:]), FLOOR)
     return largest, worst
 
 

@@ -33,13 +33,14 @@ class Orthonormal:
 
         Twice by Gram and Schmidt, which is enough for orthogonality to machine precision.
         """
-        size = self._length(vector)
-        coordinates = np.zeros(self.count)
+        coordinates, size = np.zeros(self.count), 0.0
         for _ in range(2):
-            part = self.vectors.T @ (self.inner @ vector)
+            image = self.inner @ vector
+            size = max(size, float(vector @ image))
+            part = self.vectors.T @ image
             vector = vector - self.vectors @ part
             coordinates += part
-        left = self._length(vector)
+        size, left = float(np.sqrt(size)), self._length(vector)
         if left <= DEPENDENT * size or self.count == self.room.shape[1]:
             return coordinates
         self.room[:, self.count] = vector / left
