@@ -20,6 +20,7 @@ from sympy import cos, sin
 
 import inntd as it
 from inntd.axes import assembly
+from inntd.cli import main
 from inntd.models import memory
 from inntd.models.field import Field
 from inntd.models.reduced import ReducedModel
@@ -435,6 +436,33 @@ def test_a_parameter_outside_of_its_axis_is_refused() -> None:
             refused()
     with pytest.raises(ValueError, match="must be 2 numbers"):
         model.coefficients([0.0])
+
+
+def test_the_command_line_runs_reduced_bases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = """
+        [axes.x]
+        domain = [0, 1]
+        elements = 12
+        [axes.k]
+        domain = [1, 4]
+        elements = 10
+        kind = "parameter"
+        [problem]
+        strong = "-diff(u, x, 2) + k*u - 1"
+        [[conditions]]
+        on = "boundary"
+        value = 0
+        [solve]
+        tolerance = 1e-6
+        method = "reduced_basis"
+    """
+    (tmp_path / "bar.toml").write_text(text)
+    folder = tmp_path / "bar"
+    assert main(["run", str(tmp_path / "bar.toml"), "--output", str(folder)]) == 0
+    assert "full solutions" in capsys.readouterr().out
+    assert {path.name for path in folder.iterdir()} == {"solution.inntd", "slice.png"}
+    assert main(["info", str(folder / "solution.inntd")]) == 0
+    assert "ReducedModel" in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------------------------- merged spaces

@@ -93,6 +93,12 @@ class ReducedModel(Named, torch.nn.Module):
         return self.system.size
 
     @property
+    def count(self) -> int:
+        """How many numbers an evaluation takes: functions of the merged axes, and the small matrices."""
+        arrays = (self.system.operator, self.system.load)
+        return sum(tensor.numel() for tensor in (self.core, *self.factors)) + sum(array.size for array in arrays)
+
+    @property
     def dtype(self) -> torch.dtype:
         """The type of all numbers, float64."""
         return self.core.dtype
