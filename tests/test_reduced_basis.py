@@ -390,6 +390,28 @@ def test_stopping_by_hand_keeps_what_is_there(monkeypatch: pytest.MonkeyPatch) -
     assert max(errors("block", answer.model, places("block", 5))) < 1
 
 
+def test_stopping_before_the_first_full_solution_leaves_the_boundary_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    def impatient(self: Any, solution: Array) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(snapshots.Snapshots, "add", impatient)
+    answer = it.solve(block(), method="reduced_basis", tolerance=1e-8)
+    assert (answer.status, answer.model.rank) == ("interrupted", 0)
+    assert answer.error_estimate.algebraic == np.inf
+    assert answer.model.at(x=1, y=0.5, z=0.4, w=0) == pytest.approx(0.6)
+
+
+def test_a_solution_that_vanishes() -> None:
+    x, k = axis("x", 8), it.Axis("k", 1, 4, elements=8, kind="parameter")
+    u, v = it.unknown("u", x, k), it.test_function()
+    zero = it.Problem(weak=k * it.diff(v, x) * it.diff(u, x) - 0 * v, conditions=[u.on(x) == 0])
+    answer = it.solve(zero, method="reduced_basis", tolerance=1e-6)
+    model = answer.model
+    assert (answer.status, answer.error_estimate.total) == ("converged", 0)
+    values = [model.at(x=0.3, k=2), model.at(k=2).norm(), model.mean(), model.norm(), model.error_bound(k=2)]
+    assert [*values, float(model.grid(x=0.1, k=2)), model.to_tucker().norm(), model.coefficients([2]).size] == [0] * 8
+
+
 def test_too_large_a_basis_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda: 10_000)
     with pytest.raises(MemoryError, match=r"needs .* GB"):

@@ -29,6 +29,12 @@ def explicit_tucker(model: ReducedModel, tolerance: float) -> TuckerModel:
     axes = model.parameter_axes
     sizes = [axis.size for axis in axes]
     count, functions = int(np.prod(sizes)), model.core.shape[-1]
+    if functions == 0:  # the solution vanishes
+        zero = TuckerModel.from_factors(
+            model.axes, np.zeros([1] * len(model.axes)), [np.zeros((axis.size, 1)) for axis in model.axes]
+        )
+        zero.metadata |= model.metadata | {"separation_error": 0.0}
+        return zero
     refuse_beyond(f"the coefficients at {' x '.join(map(str, sizes))} nodes", 8 * 3 * count * functions, None,
                   "hold some parameters still with at(...), or use coarser axes of parameters")  # fmt: skip
     values = np.empty((count, functions))

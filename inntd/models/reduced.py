@@ -194,7 +194,7 @@ class ReducedModel(Named, torch.nn.Module):
             rows = functional.contract(axis, factor, arrays[axis].reshape(-1))
             space = torch.tensordot(space, rows, dims=([0], [1])).movedim(-1, len(self.merged) - 1)
         # Each axis went to the back of the merged ones, so they are in order again; the functions come last.
-        values = weights @ space.reshape(-1, space.shape[-1]).T
+        values = weights @ _columns(space).T
         found = values.reshape([arrays[axis].numel() for axis in (*self.parameter_axes, *self.merged)])
         order = [(*self.parameter_axes, *self.merged).index(axis) for axis in self.axes]
         return found.permute(order).reshape([x.numel() for x in arrays.values() if x.ndim == 1])
@@ -309,7 +309,7 @@ class ReducedModel(Named, torch.nn.Module):
         for axis, factor in zip(self.merged, self.factors, strict=True):
             rows = functional.contract(axis, factor, points[:, self.axes.index(axis)])
             if found.shape[0] == 1:
-                found = (rows @ found.reshape(found.shape[1], -1)).reshape(len(rows), *found.shape[2:])
+                found = (rows @ found.reshape(found.shape[1], found[0, 0].numel())).reshape(len(rows), *found.shape[2:])
             else:
                 found = torch.einsum("kr,kr...->k...", rows, found)
         return found
@@ -364,12 +364,16 @@ class ReducedModel(Named, torch.nn.Module):
             columns = np.ascontiguousarray(factor.numpy())
             small = torch.from_numpy(columns.T @ (assembly.mass(axis) @ columns))
             image = torch.tensordot(image, small, dims=([0], [0])).movedim(-1, image.ndim - 2)
-        last = core.shape[-1]
-        return core.reshape(-1, last).T @ image.reshape(-1, last)
+        return _columns(core).T @ _columns(image)
 
 
 def _field(core: torch.Tensor, merged: Sequence[Axis], factors: Sequence[torch.Tensor]) -> Any:
     return TuckerModel.from_factors(merged, core, factors) if merged else float(core)
+
+
+def _columns(tensor: torch.Tensor) -> torch.Tensor:
+    """Return the last index as columns, also where there are none."""
+    return tensor.reshape(tensor.shape[:-1].numel(), tensor.shape[-1])
 
 
 def _measure(axis: Axis) -> float:

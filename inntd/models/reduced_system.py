@@ -106,6 +106,8 @@ class ReducedSystem:
             return np.asarray(self.solve(theta[None], theta_load[None])[0])
         n = self.size
         assert self._flat is not None
+        if n == 0:  # the solution vanishes
+            return np.zeros(0)
         matrix = (theta @ self._flat).reshape(n, n).T  # the transpose lies as LAPACK wants it
         right = theta_load @ self.load
         if self._definite:
