@@ -119,6 +119,17 @@ def test_many_rows_are_learnt_better_than_by_boosted_trees() -> None:
     assert line["rejected"] is None
 
 
+@pytest.mark.parametrize("name", ["thermal_block", "convection"])
+def test_reduced_bases_meet_their_tolerance(name: str) -> None:
+    (line,) = run(BENCHMARKS / "robust" / f"{name}.py", "--quick")
+    assert line.keys() >= KEYS | {"estimate", "bound_guaranteed", "online_seconds", "setup_seconds"}
+    assert line["status"] == "converged"
+    assert line["error"] <= line["error_at_most"]
+    assert 0.5 < line["effectivity"] < 20
+    assert line["bound_guaranteed"] > line["error"]
+    assert line["rejected"] is None
+
+
 def test_interfaces_keep_their_order_and_lose_it_where_patches_cross() -> None:
     broken, crossed = run(BENCHMARKS / "robust" / "interface.py", "--quick")
     assert (broken["case"], crossed["case"]) == ("interface-between-s3", "interface-between-s3-crossed")

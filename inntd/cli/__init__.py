@@ -25,6 +25,7 @@ from inntd.cli.status import DONE, INTERRUPTED, MISTAKE, NOT_CONVERGED
 
 if TYPE_CHECKING:
     from inntd.models import CPModel, TuckerModel
+    from inntd.models.reduced import ReducedModel
     from inntd.problems.toml import ProblemFile
 
 SOLUTION = "solution.inntd"
@@ -155,7 +156,7 @@ def _metadata(file: ProblemFile, summary: dict[str, Any]) -> dict[str, Any]:
     return {"problem": file.problem.describe(), **{name: summary[name] for name in told}}
 
 
-def _write(model: CPModel | TuckerModel, folder: Path, metadata: dict[str, Any]) -> list[Path]:
+def _write(model: CPModel | TuckerModel | ReducedModel, folder: Path, metadata: dict[str, Any]) -> list[Path]:
     """Write the solution and its pictures, each aside and then renamed; a folder made in vain is removed."""
     from inntd.results import save_pictures
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import qmc
 
 from inntd.axes import Axis
 from inntd.models.cp import CPModel
 from inntd.models.points import Extrapolate
+from inntd.models.sampling import REPLICATES, sobol_points
 
 SAMPLES = 1 << 16
-REPLICATES = 8  # independent scramblings of the points: their scatter is the standard error
 
 
 class ExponentialModel(torch.nn.Module):
@@ -140,15 +139,9 @@ class ExponentialModel(torch.nn.Module):
             )
         means = []
         for seed in range(REPLICATES):
-            unit = qmc.Sobol(len(self.axes), seed=seed).random(SAMPLES // REPLICATES)
-            columns = [
-                np.minimum(np.floor(u * axis.size), axis.size - 1)
-                if axis.discrete
-                else axis.domain[0] + (axis.domain[1] - axis.domain[0]) * u
-                for u, axis in zip(unit.T, self.axes, strict=True)
-            ]
+            points = sobol_points(self.axes, SAMPLES // REPLICATES, seed)
             with torch.no_grad():
-                values = self(torch.from_numpy(np.stack(columns, 1)).to(self.dtype)).double().numpy()
+                values = self(torch.from_numpy(points).to(self.dtype)).double().numpy()
             means.append(float(function(values).mean()))
         self.standard_error = float(np.std(means, ddof=1) / np.sqrt(REPLICATES))
         return float(np.mean(means))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,11 +13,12 @@ from inntd.axes import Axis
 from inntd.models.doubled import Array
 from inntd.models.factors import check_dtype
 from inntd.models.forms import Form
+from inntd.models.named import Named
 
 Model = TypeVar("Model", bound="Factored")
 
 
-class Factored(torch.nn.Module, ABC):
+class Factored(Named, torch.nn.Module, ABC):
     """Axes and factors, and how they are found; the models derived from it say what they mean."""
 
     axes: tuple[Axis, ...]
@@ -83,27 +84,6 @@ class Factored(torch.nn.Module, ABC):
     def _with(self: Model, form: Form) -> Model:
         """Return a fixed model of this dtype and device."""
         return type(self)._from_form(form, self.dtype).to(self.device)
-
-    def _named(self, mapping: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[Axis, Any]:
-        both = sorted(set(mapping or {}) & set(named))
-        if both:
-            raise TypeError(f"each axis must be given once, got twice: {', '.join(both)}")
-        return {self._find(name): value for name, value in {**(mapping or {}), **named}.items()}
-
-    def _find(self, axis: Axis | str) -> Axis:
-        for own in self.axes:
-            if own is axis or own.name == axis:
-                return own
-            if isinstance(axis, Axis) and own.name == axis.name and own.domain == axis.domain:
-                return own  # the same coordinate on another mesh, such as one with the breaks of a problem
-        name = axis.name if isinstance(axis, Axis) else axis
-        raise ValueError(f"axis must be one of {', '.join(a.name for a in self.axes)}, got {name!r}")
-
-    def _chosen(self, axes: Sequence[Axis | str]) -> list[Axis]:
-        found = [self._find(axis) for axis in axes] if axes else list(self.axes)
-        if len(set(found)) < len(found):
-            raise ValueError(f"each axis must be named once, got {', '.join(axis.name for axis in found)}")
-        return found
 
 
 def parameter(numbers: torch.Tensor, dtype: torch.dtype) -> torch.nn.Parameter:

@@ -5,7 +5,7 @@ A ``.inntd`` file is a safetensors file whose metadata has one entry, ``inntd``:
 ``format``, ``version``
     ``"inntd"`` and the version of this layout, 1.
 ``kind``
-    Which class of model: ``"cp"``, ``"tucker"`` or ``"exponential"``.
+    Which class of model: ``"cp"``, ``"tucker"``, ``"exponential"`` or ``"reduced"``.
 ``software``
     The version of inntd that wrote it.
 ``model``
@@ -13,7 +13,8 @@ A ``.inntd`` file is a safetensors file whose metadata has one entry, ``inntd``:
 ``metadata``
     The model's own `metadata`: where it came from, the problem's text, an error estimate.
 
-The tensors are those of the model's `state_dict`: ``factors.0``, ``factors.1``, …, and the ``core`` of a Tucker model.
+The tensors are those of the model's `state_dict`: ``factors.0``, ``factors.1``, …, and the ``core`` of a Tucker model;
+those of a reduced model are listed in `inntd.models.reduced_files`.
 Long lists of numbers in the header (the nodes of an axis) are tensors too: ``{"tensor": name}`` stands for them.
 Numbers come back to the bit. A reader trusts nothing: sizes, names, types and shapes are checked before they are used.
 """
@@ -38,6 +39,7 @@ from inntd.models.factors import DTYPES
 
 if TYPE_CHECKING:
     from inntd.models.exponential import ExponentialModel
+    from inntd.models.reduced import ReducedModel
     from inntd.models.separated import SeparatedModel
 
 FORMAT, VERSION = "inntd", 1
@@ -48,20 +50,20 @@ MOST_AXES = 10_000
 
 
 def save(
-    model: SeparatedModel | ExponentialModel,
+    model: SeparatedModel | ExponentialModel | ReducedModel,
     path: str | os.PathLike[str],
     *,
     overwrite: bool = False,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model to a file; see the `save` of models."""
-    tensors = {name: numbers.detach().cpu().contiguous() for name, numbers in model.state_dict().items()}
+    fields, tensors = _contents(model)
     content = {
         "format": FORMAT,
         "version": VERSION,
         "kind": model.file_kind,
         "software": __version__,
-        "model": {"axes": [_packed(axis.to_dict(), f"axes.{d}", tensors) for d, axis in enumerate(model.axes)]},
+        "model": fields,
         "metadata": {**model.metadata, **(metadata or {})},
     }
     try:
@@ -75,6 +77,23 @@ def save(
     write_atomically(Path(path), safetensors.torch.save(tensors, metadata={FORMAT: header}), overwrite=overwrite)
 
 
+def _contents(
+    model: SeparatedModel | ExponentialModel | ReducedModel,
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return what JSON carries of a model, and its tensors."""
+    if model.file_kind == "reduced":
+        from inntd.models.reduced_files import contents
+
+        fields, found = contents(model)  # type: ignore[arg-type]
+    else:
+        fields, found = {"axes": [axis.to_dict() for axis in model.axes]}, model.state_dict()
+    tensors = {name: numbers.detach().cpu().contiguous() for name, numbers in found.items()}
+    return {
+        key: [_packed(entry, f"{key}.{d}", tensors) for d, entry in enumerate(value)] if key.endswith("axes") else value
+        for key, value in fields.items()
+    }, tensors
+
+
 def load(path: str | os.PathLike[str]) -> SeparatedModel:
     """Read a model from a file written by its ``save``.
 
@@ -84,7 +103,7 @@ def load(path: str | os.PathLike[str]) -> SeparatedModel:
 
     Returns
     -------
-    CPModel or TuckerModel
+    CPModel, TuckerModel, or another field that was saved
         Fixed, on the CPU, with numbers to the bit and the file's `metadata`.
 
     Raises
@@ -197,6 +216,22 @@ def _exponential_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor])
     return ExponentialModel(_cp_model(fields, own))  # type: ignore[arg-type]
 
 
+def _reduced_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
+    from inntd.models.reduced_files import restored
+
+    described, finer, places = fields["axes"], fields["function_axes"], fields["parameters"]
+    for entries in (described, finer, places):
+        if not isinstance(entries, list) or not 0 < len(entries) <= MOST_AXES:
+            raise _Malformed("its axes are no list")
+    if not all(isinstance(d, int) for d in places) or len(set(places)) != len(places) or len(finer) != len(places):
+        raise _Malformed("its parameters are none of its axes")
+    merged = [d for d in range(len(described)) if d not in places]
+    sizes = {d: f"columns.{i}" for i, d in enumerate(places)} | {d: f"factors.{i}" for i, d in enumerate(merged)}
+    axes = [_axis(_unpacked(entry, tensors), tensors[sizes[d]]) for d, entry in enumerate(described)]
+    own = [_axis(_unpacked(entry, tensors), tensors[f"columns.{i}"]) for i, entry in enumerate(finer)]
+    return restored(axes, [axes[d] for d in places], own, fields["projection"], tensors)
+
+
 def _axes_and_factors(
     fields: dict[str, Any], tensors: dict[str, torch.Tensor]
 ) -> tuple[list[Axis], list[torch.Tensor]]:
@@ -236,6 +271,7 @@ _KINDS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], SeparatedM
     "cp": _cp_model,
     "tucker": _tucker_model,
     "exponential": _exponential_model,
+    "reduced": _reduced_model,
 }
 
 

@@ -21,7 +21,7 @@ from inntd.models.factors import check_comparable
 from inntd.models.forms import Form
 from inntd.models.metric import integrals
 from inntd.models.norms import exp
-from inntd.models.points import Extrapolate, as_tensor, check_coordinates, check_points
+from inntd.models.points import Extrapolate, check_coordinates, check_points
 
 Norm: TypeAlias = Literal["L2", "H1"]
 NORMS: tuple[Norm, ...] = ("L2", "H1")
@@ -141,21 +141,13 @@ class SeparatedModel(Factored):
                 [0.5000, 1.0000, 2.0000]], dtype=torch.float64)
         """
         given = self._named(vectors, named)
-        missing = [axis.name for axis in self.axes if axis not in given]
-        if missing:
-            raise ValueError(f"grid must be given a vector for every axis, got none for {', '.join(missing)}: "
-                             "hold others still with a number")  # fmt: skip
-        arrays = {axis: as_tensor(axis.name, value, self._first) for axis, value in given.items()}
-        for axis, x in arrays.items():
-            if x.ndim > 1:
-                raise ValueError(f"{axis.name} must be a vector or a number, got shape {tuple(x.shape)}")
-            check_coordinates(x.reshape(-1), axis, name=axis.name)
-        sizes = [arrays[axis].numel() for axis in self.axes if arrays[axis].ndim == 1]
+        arrays = self._grid_vectors(given, self._first)
+        sizes = [x.numel() for x in arrays if x.ndim == 1]
         shape = " x ".join(map(str, sizes)) or "1"
-        needed = self._grid_bytes([arrays[axis].numel() for axis in self.axes])
+        needed = self._grid_bytes([x.numel() for x in arrays])
         memory.refuse_beyond(f"a grid of {shape} values", needed, memory_limit_gb,
                              "use fewer points, hold axes still, or evaluate part by part")  # fmt: skip
-        return self._grid([arrays[axis].reshape(-1) for axis in self.axes]).reshape(sizes)
+        return self._grid([x.reshape(-1) for x in arrays]).reshape(sizes)
 
     # ------------------------------------------------------------------------------------- slices, integrals, means
 

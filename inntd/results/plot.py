@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from inntd import _checks
 from inntd.models.atomic import write_atomically
+from inntd.models.reduced import ReducedModel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Panel
@@ -96,7 +97,7 @@ def plot_factors(model: CPModel | TuckerModel, *, modes: int = 3) -> Figure:
     return figure
 
 
-def plot_slice(model: SeparatedModel, *names: str, at: Mapping[str, float] | None = None) -> Figure:
+def plot_slice(model: SeparatedModel | ReducedModel, *names: str, at: Mapping[str, float] | None = None) -> Figure:
     """Plot the model along one axis (a curve) or two axes (filled contours), all other coordinates held still.
 
     Parameters
@@ -148,8 +149,10 @@ def plot_slice(model: SeparatedModel, *names: str, at: Mapping[str, float] | Non
     return figure
 
 
-def save_pictures(model: CPModel | TuckerModel, folder: str | os.PathLike[str]) -> list[Path]:
+def save_pictures(model: CPModel | TuckerModel | ReducedModel, folder: str | os.PathLike[str]) -> list[Path]:
     """Write ``factors.png`` and, unless every axis is discrete, ``slice.png`` into `folder`; return their paths.
+
+    A reduced model has no factors along its parameters: of it only a slice is drawn.
 
     Both are drawn before either is written, and each is written aside and then renamed: a failure leaves older pictures
     as they were.
@@ -164,7 +167,7 @@ def save_pictures(model: CPModel | TuckerModel, folder: str | os.PathLike[str]) 
     ...     [path.name for path in save_pictures(u, folder)]
     ['factors.png', 'slice.png']
     """
-    figures = {PICTURES[0]: plot_factors(model)}
+    figures = {} if isinstance(model, ReducedModel) else {PICTURES[0]: plot_factors(model)}
     if any(not axis.discrete for axis in model.axes):
         figures[PICTURES[1]] = plot_slice(model)
     contents = {Path(folder) / name: _rendered(figure) for name, figure in figures.items()}

@@ -90,12 +90,13 @@ def _operator(problem: Problem) -> tuple[list[list[BandedMatrix]], npt.NDArray[n
         for d, form in enumerate(term.forms):
             if form not in known[d]:
                 known[d][form] = len(matrices[d])
-                matrices[d].append(_matrix(problem.axes[d], form))
+                matrices[d].append(axis_matrix(problem.axes[d], form))
             terms[t, d] = known[d][form]
     return matrices, terms
 
 
-def _matrix(axis: Axis, form: AxisForm) -> BandedMatrix:
+def axis_matrix(axis: Axis, form: AxisForm) -> BandedMatrix:
+    """Return the matrix of one axis of a bilinear term, on all nodes."""
     if isinstance(form.place, tuple):
         return assembly.component_matrix(axis, *form.place)
     if form.place is not None:
@@ -112,12 +113,13 @@ def _sources(problem: Problem) -> tuple[list[Vector], npt.NDArray[np.int32]]:
             terms[r, d] = known[d].setdefault(form, len(known[d]))
     vectors = []
     for axis, forms in zip(problem.axes, known, strict=True):
-        columns = [_load_vector(axis, form) for form in forms]
+        columns = [load_vector(axis, form) for form in forms]
         vectors.append(np.stack(columns, axis=1) if columns else np.zeros((axis.size, 0)))
     return vectors, terms
 
 
-def _load_vector(axis: Axis, form: LoadForm) -> Vector:
+def load_vector(axis: Axis, form: LoadForm) -> Vector:
+    """Return the vector of one axis of a load, on all nodes."""
     if isinstance(form.place, int):
         return np.asarray(np.arange(axis.size) == form.place, dtype=np.float64)
     if form.place is not None:

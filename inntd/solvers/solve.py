@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from tqdm import tqdm
 from inntd import _checks
 from inntd._kernels import blas_threads
 from inntd._version import __version__
+from inntd.axes import Axis
 from inntd.models import CPModel, TuckerModel
+from inntd.models.reduced import ReducedModel
 from inntd.models.result import Answer, ErrorEstimate, Step
 from inntd.problems import Problem
 from inntd.solvers.alternating import Outcome, Plan, nothing_free
@@ -24,12 +27,14 @@ from inntd.solvers.fields import fields_by_name
 from inntd.solvers.minimal_residual import solve_minimal_residual
 from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, assemble
+from inntd.solvers.reduced_route import solve_reduced_basis
 from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
 
 # Share of the tolerance that numerical separation of coefficients may take.
 SEPARATION = 0.1
 
-Method = Literal["auto", "alternating", "greedy", "direct", "tucker", "minimal_residual"]
+SeparatedMethod = Literal["auto", "alternating", "greedy", "direct", "tucker", "minimal_residual"]
+Method = SeparatedMethod | Literal["reduced_basis"]
 Route = Callable[[DiscreteSystem, Plan, Callable[[Step], None] | None], Outcome]
 
 ROUTES: dict[str, Route] = {
@@ -47,16 +52,44 @@ DEFAULT_TOLERANCE = 1e-6
 DEFAULT_LARGEST_RANK = 200
 
 
+@overload
+def solve(
+    problem: Problem,
+    *,
+    rank: int | None = None,
+    tolerance: float | None = None,
+    method: SeparatedMethod = "auto",
+    seed: int = 0,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Answer[CPModel | TuckerModel]: ...
+
+
+@overload
+def solve(
+    problem: Problem,
+    *,
+    rank: int | None = None,
+    tolerance: float | None = None,
+    method: Literal["reduced_basis"],
+    merge: Sequence[Axis | str] | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Answer[ReducedModel]: ...
+
+
 def solve(
     problem: Problem,
     *,
     rank: int | None = None,
     tolerance: float | None = None,
     method: Method = "auto",
+    merge: Sequence[Axis | str] | None = None,
     seed: int = 0,
     threads: int | None = None,
     progress: bool | None = None,
-) -> Answer[CPModel | TuckerModel]:
+) -> Answer[Any]:
     """Solve a linear problem without data, by Galerkin in separated (CP) form.
 
     Parameters
@@ -74,7 +107,12 @@ def solve(
         for two axes, or a few short ones. ``"tucker"``: the best combination of the functions of a few CP modes
         (`rank` of them, default 6), updated axis by axis, for up to about six coupled axes; gives a `TuckerModel`.
         ``"minimal_residual"``: alternating updates that minimise the residual, for indefinite operators. ``"auto"``:
-        alternating, and another route where it does not suit; a note in the answer says why.
+        alternating, and another route where it does not suit; a note in the answer says why. ``"reduced_basis"``: full
+        solutions at a few parameters, picked by the residual, and Galerkin in their span for every other; for strong or
+        many coupled parameters, and convection; gives a `ReducedModel`. Its `tolerance` is that of the worst parameter.
+    merge
+        With ``"reduced_basis"`` only: the axes that full solutions are functions of, or their names; by default all but
+        those of kind ``"parameter"``.
     seed
         Of the starting values; one seed gives the same bits on one machine.
     threads
@@ -113,9 +151,13 @@ def solve(
     plan = _plan(rank, tolerance, method, seed)
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
+    if merge is not None and method != "reduced_basis":
+        raise ValueError(f"merge must be given with method='reduced_basis' only, got it with method={method!r}")
     begin = time.perf_counter()
     if tolerance is not None:
         problem = problem.refined(SEPARATION * tolerance)
+    if method == "reduced_basis":
+        return _reduced(problem, merge, plan, threads, progress, begin)
     with _Threads(threads), blas_threads(threads), _Progress(progress, plan) as bar:
         system = assemble(problem)
         singular = constant_nullspace(system, problem.setting.names())
@@ -149,6 +191,25 @@ def solve(
     )
 
 
+def _reduced(
+    problem: Problem,
+    merge: Sequence[Axis | str] | None,
+    plan: Plan,
+    threads: int | None,
+    progress: bool | None,
+    begin: float,
+) -> Answer[ReducedModel]:
+    with _Threads(threads), blas_threads(threads), _Progress(progress, plan) as bar:
+        answer = solve_reduced_basis(problem, merge, plan.tolerance, plan.rank, plan.seed, bar.show)
+    estimate = answer.error_estimate.total
+    answer.model.metadata |= {
+        "solver": {"method": "reduced_basis", "seed": plan.seed, "version": __version__},
+        "status": answer.status,
+        "error_estimate": estimate if np.isfinite(estimate) else None,
+    }
+    return replace(answer, seconds=time.perf_counter() - begin)
+
+
 def _interruptible(route: Route, system: DiscreteSystem, plan: Plan, watch: Callable[[Step], None]) -> Outcome:
     """Follow a route; Ctrl-C before it has any modes leaves the lifted boundary values alone."""
     try:
@@ -172,7 +233,7 @@ def _check_shared_faces(system: DiscreteSystem, problem: Problem, method: str) -
 
 
 def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> Plan:
-    chosen = _checks.one_of("method", method, tuple(ROUTES))
+    chosen = _checks.one_of("method", method, (*ROUTES, "reduced_basis"))
     if rank is not None:
         rank = _checks.positive_int("rank", rank)
     if tolerance is not None:

@@ -1,0 +1,98 @@
+"""Products of one function per axis, several of them at once: the coefficients of affine parametric operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from inntd._kernels import core
+from inntd.axes import Axis
+from inntd.models import functional
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Products:
+    r"""Q functions :math:`\theta_q(\mu) = c_q \prod_d f_{d, i(q, d)}(\mu_d)` of P coordinates.
+
+    Parameters
+    ----------
+    axes : tuple of P Axis
+    columns : tuple of P tensors (axis.size, F_d)
+        Nodal values of the distinct functions of each axis.
+    index : array (Q, P)
+        Which function of each axis a product takes.
+    scale : array (Q,)
+        The numbers c_q.
+
+    Examples
+    --------
+    >>> import inntd as it, numpy as np
+    >>> k = it.Axis("k", 1, 2, elements=4, s=1)
+    >>> two = Products((k,), (torch.tensor(np.stack([k.nodes, k.nodes**2], axis=1)),), np.array([[0], [1]]), np.ones(2))
+    >>> two(torch.tensor([[1.5]], dtype=torch.float64))
+    tensor([[1.5000, 2.2500]], dtype=torch.float64)
+    >>> two.at([1.5])
+    array([1.5 , 2.25])
+    """
+
+    axes: tuple[Axis, ...]
+    columns: tuple[torch.Tensor, ...]
+    index: Indices
+    scale: Array
+
+    def __call__(self, points: torch.Tensor) -> torch.Tensor:
+        """Return the values (K, Q) at points (K, P), differentiable with respect to these."""
+        values = torch.from_numpy(self.scale).expand(points.shape[0], -1)
+        for d, (axis, columns) in enumerate(zip(self.axes, self.columns, strict=True)):
+            values = values * functional.contract(axis, columns, points[:, d])[:, torch.from_numpy(self.index[:, d])]
+        return values
+
+    def at(self, point: Sequence[float] | Array) -> Array:
+        """Return the values (Q,) at one point inside the axes, in microseconds and without derivatives."""
+        x = np.asarray(point, dtype=np.float64)
+        values = self.scale
+        for d, (axis, columns, first) in enumerate(zip(self.axes, self._expanded, self._first, strict=True)):
+            width = axis.table.width
+            piece, rows = np.empty(1, dtype=np.int64), np.empty((1, width))
+            core.tabulate(axis.table, x[d : d + 1], piece, rows, 0)
+            i = first[piece[0]]
+            chosen = columns[i : i + width]
+            if len(chosen) < width:  # around the seam of a periodic axis
+                chosen = columns[(i + np.arange(width)) % axis.size]
+            values = values * (rows[0] @ chosen)
+        return values
+
+    def fixed(self, d: int, value: float) -> Products:
+        """Return the products as functions of the other coordinates, with that of axis `d` held still."""
+        point = torch.tensor([value], dtype=torch.float64)
+        row = functional.contract(self.axes[d], self.columns[d], point)[0].numpy()
+        return self._without(d, row)
+
+    def averaged(self, d: int, weights: Array) -> Products:
+        """Return the products with the functions of axis `d` replaced by their weighted sums over its nodes."""
+        return self._without(d, weights @ self.columns[d].numpy())
+
+    def _without(self, d: int, row: Array) -> Products:
+        return replace(
+            self,
+            axes=self.axes[:d] + self.axes[d + 1 :],
+            columns=self.columns[:d] + self.columns[d + 1 :],
+            index=np.delete(self.index, d, axis=1),
+            scale=self.scale * row[self.index[:, d]],
+        )
+
+    def __post_init__(self) -> None:
+        # Single points take microseconds: what does not depend on them is laid out before.
+        expanded = (columns.numpy()[:, own] for columns, own in zip(self.columns, self.index.T, strict=True))
+        object.__setattr__(self, "_expanded", tuple(np.ascontiguousarray(values) for values in expanded))
+        object.__setattr__(self, "_first", tuple(np.asarray(axis.table.first).tolist() for axis in self.axes))
+
+    _expanded: tuple[Array, ...] = ()
+    _first: tuple[list[int], ...] = ()
