@@ -59,6 +59,8 @@ class Plan:
         Change per sweep, relative to that by the last growth step, at which the modes count as settled.
     patience
         Growth steps without progress after which the run counts as stagnated.
+    background
+        L2 norm of what the modes are added to, such as an earlier solution: changes are relative to no less.
     """
 
     tolerance: float | None
@@ -74,6 +76,7 @@ class Plan:
     idle_sweeps: int = 30
     settled: float = 0.05
     patience: int = 6
+    background: float = 0.0
 
 
 @dataclass
@@ -94,6 +97,7 @@ class State:
     history: list[Step] = field(default_factory=list)
     estimate: float = float("inf")
     norm: float = 0.0
+    background: float = 0.0  # of the plan, over the load's scale
     repaired: int = 0
     failed: bool = False
     component: int | None = None  # position of the component axis
@@ -197,6 +201,7 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
         working.starts(),
         random,
         now,
+        background=plan.background * float(np.exp(-working.scale)),
         component=system.component,
         working=working,
     )
@@ -276,7 +281,7 @@ def grow(state: State, plan: Plan, count: int) -> Step:
             break
     total, norm = correction, correction
     # A correction far below the goal is round-off: updating with it would only let redundant modes drift.
-    negligible = correction <= 1e-3 * max(plan.tolerance or 0.0, FLOOR) * state.norm
+    negligible = correction <= 1e-3 * max(plan.tolerance or 0.0, FLOOR) * max(state.norm, state.background)
     if plan.updates and begin > 0 and not negligible:
         changes, norm, done = _update_all(state, plan)
         total, sweeps = max(correction, changes), sweeps + done
@@ -285,6 +290,7 @@ def grow(state: State, plan: Plan, count: int) -> Step:
     if not state.failed:
         state.kept, state.norm = _snapshot(solver), norm
     # Changes are measured through Gram matrices of the updates: below the floor they are cancellation.
+    norm = max(norm, state.background)
     return _record(state, max(total / norm, FLOOR) if norm > 0 else 0.0, sweeps)
 
 

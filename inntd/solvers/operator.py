@@ -6,6 +6,7 @@ integrals are ever computed, and equal ones only once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,17 +57,19 @@ class DiscreteSystem:
     fixed: list[npt.NDArray[np.bool_] | None] = field(default_factory=list)
 
 
-def assemble(problem: Problem) -> DiscreteSystem:
+def assemble(problem: Problem, start: Sequence[Vector | None] | None = None) -> DiscreteSystem:
     """Assemble the separated system of a linear problem.
 
     Parameters
     ----------
     problem
         Problem whose operator and load are sums of products of 1-D forms.
+    start
+        Where an earlier solution goes on: its CP factors (n_d, M) at the end, None for the axis of time.
     """
     matrices, terms = _operator(problem)
     coefficients = np.array([term.coefficient for term in problem.operator])
-    lifting = lift(problem)
+    lifting = lift(problem, start)
     sources, source_terms = _sources(problem)
     images, sizes, image_terms = _images(matrices, terms, lifting)
     offsets = np.array([columns.shape[1] for columns in sources], dtype=np.int32)
