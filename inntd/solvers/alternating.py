@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 # Below this relative change a double-precision alternating solve only moves round-off about.
 FLOOR = 1e-12
+# Modes from which on they may be settled while they grow.
+FIRST_SETTLING = 8
 # So large a relative change by further modes means that the modes asked for are no answer yet.
 FEW = 0.1
 
@@ -59,6 +61,9 @@ class Plan:
         Change per sweep, relative to that by the last growth step, at which the modes count as settled.
     patience
         Growth steps without progress after which the run counts as stagnated.
+    settling
+        How many times as many modes there are when all are settled once more while they grow: where modes come slowly
+        the few sweeps after each leave them far from the best. None: only at the end.
     background
         L2 norm of what the modes are added to, such as an earlier solution: changes are relative to no less.
     """
@@ -76,6 +81,7 @@ class Plan:
     idle_sweeps: int = 30
     settled: float = 0.05
     patience: int = 6
+    settling: float | None = None
     background: float = 0.0
 
 
@@ -208,9 +214,13 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
 
 
 def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tuple[Status, str]:
-    best, best_modes, since_best = float("inf"), (state.coordinates, state.kept), 0
+    best, best_modes, since_best, settled = float("inf"), (state.coordinates, state.kept), 0, FIRST_SETTLING
     while state.solver.rank < plan.rank:
         state.fit()
+        if plan.settling is not None and state.solver.rank >= plan.settling * settled:
+            if not _settle(state, plan):
+                return "diverged", "a block update failed; the modes before it are kept (try a finer mesh)"
+            settled = state.solver.rank
         before = state.kept
         step = grow(state, plan, min(plan.rank - state.solver.rank, _block_size(state, plan)))
         if state.failed:

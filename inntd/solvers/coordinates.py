@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 
 from inntd._kernels import core
-from inntd.axes._cache import BoundedCache
 from inntd.axes.banded import BandedMatrix
 from inntd.solvers.mean import MeanPencil
 from inntd.solvers.operator import DiscreteSystem
+from inntd.solvers.spectra import eigenvectors, reached
 
 Vector = npt.NDArray[np.float64]
 
@@ -21,11 +20,6 @@ Vector = npt.NDArray[np.float64]
 LARGEST_DENSE_AXIS = 128
 # Beside a nonsymmetric axis (time) banded axes need block systems, whose cost grows with the third power of the modes.
 LARGEST_DENSE_BESIDE_TIME = 2048
-# Loads that are smooth on a long axis reach few of its eigenvectors: the others are left out where this part of a load
-# is all that they see, and where enough of them are.
-UNREACHED = 1e-14
-LONG_AXIS = 256
-FEW_REACHED = 0.7
 
 
 @dataclass
@@ -103,20 +97,12 @@ def choose_coordinates(system: DiscreteSystem) -> list[AxisCoordinates]:
 
 
 def _reached(c: AxisCoordinates, loads: Vector) -> AxisCoordinates:
-    """Leave out the eigenvectors that no load sees: the solution has no part in them.
-
-    In such coordinates an axis' system falls into one per eigenvector, and without a load its solution is zero.
-    """
-    if c.basis is None or len(c.order) < LONG_AXIS or loads.shape[1] == 0:
+    """Leave out the eigenvectors that no load reaches."""
+    chosen = None if c.basis is None else reached(c.basis, loads)
+    if c.basis is None or chosen is None:
         return c
-    sizes = np.abs(c.basis.T @ loads)
-    reached = (sizes > UNREACHED * sizes.max(axis=0)).any(axis=1)
-    count = int(reached.sum())
-    if count > FEW_REACHED * len(reached):
-        return c
-    matrices = [np.ascontiguousarray(matrix[reached]) for matrix in c.matrices]
-    basis = np.ascontiguousarray(c.basis[:, reached])
-    return replace(c, matrices=matrices, basis=basis, order=np.arange(count))
+    matrices = [np.ascontiguousarray(matrix[chosen]) for matrix in c.matrices]
+    return replace(c, matrices=matrices, basis=np.ascontiguousarray(c.basis[:, chosen]), order=np.arange(chosen.sum()))
 
 
 def _coordinates(matrices: list[BandedMatrix], largest: int) -> AxisCoordinates:
@@ -124,7 +110,7 @@ def _coordinates(matrices: list[BandedMatrix], largest: int) -> AxisCoordinates:
     symmetric = all(matrix.symmetric for matrix in matrices)
     identity = np.arange(n)
     if symmetric and len(matrices) <= 2 and n <= largest:
-        eigenvalues, basis = _eigenvectors(matrices[-1], mass)
+        eigenvalues, basis = eigenvectors(matrices[-1], mass)
         diagonals = [np.ones(n), np.ascontiguousarray(eigenvalues)][: len(matrices)]
         return AxisCoordinates(diagonals, True, True, basis, identity, mass)
     if mass.periodic:
@@ -134,27 +120,6 @@ def _coordinates(matrices: list[BandedMatrix], largest: int) -> AxisCoordinates:
     widest = max(matrix.half_bandwidth for matrix in matrices)
     bands = [_widened(matrix, widest) for matrix in matrices]
     return AxisCoordinates(bands, False, symmetric, None, identity, mass)
-
-
-@dataclass
-class _Eigenvectors:
-    values: Vector
-    basis: Vector
-
-
-# The slabs of a march share their axes, and so do runs with other numbers of modes.
-_spectra: BoundedCache[_Eigenvectors] = BoundedCache(160 * 2**20, size=lambda found: found.basis.nbytes)
-
-
-def _eigenvectors(matrix: BandedMatrix, mass: BandedMatrix) -> tuple[Vector, Vector]:
-    """Return the eigenvalues of a symmetric pencil and its eigenvectors, of unit mass norm, as columns."""
-
-    def solve() -> _Eigenvectors:
-        full, weight = np.asfortranarray(matrix.toarray()), np.asfortranarray(mass.toarray())
-        return _Eigenvectors(*scipy.linalg.eigh(full, weight, check_finite=False, overwrite_a=True, overwrite_b=True))
-
-    found = _spectra.get((matrix.band.tobytes(), mass.band.tobytes(), mass.periodic), solve)
-    return found.values, found.basis
 
 
 def fold(n: int) -> npt.NDArray[np.intp]:

@@ -34,6 +34,7 @@ ROUNDING = 0.3
 ROUND_OFF = 1e-13
 # Growth steps without progress: what travels is found slowly, mode by mode.
 PATIENCE = 20
+SETTLING = 1.25
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def solve_slabs(
     """
     axis, nodes, first = _first_problem(problem, slabs, time)
     parts = [axis.part(a, b) for a, b in itertools.pairwise(nodes)]
-    plan = replace(plan, patience=PATIENCE)
+    plan = replace(plan, patience=PATIENCE, settling=SETTLING)
     if plan.tolerance is not None:
         # Every slab adds its own error and that of a rounding.
         plan = replace(plan, tolerance=plan.tolerance / math.sqrt(2 * len(parts)))
