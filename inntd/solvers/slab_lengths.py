@@ -116,7 +116,7 @@ def source_path(axis: Axis, problem: Problem) -> tuple[Array, Array]:
     if not problem.load:
         return times, np.zeros(len(times))
     gram = np.ones((len(problem.load), len(problem.load)))
-    values = np.ones((len(times), 1))
+    values, sizes = np.ones((len(times), 1)), np.ones(len(problem.load))
     for d, own in enumerate(problem.axes):
         forms = [term.forms[d] for term in problem.load]
         if own.name == axis.name:
@@ -128,15 +128,15 @@ def source_path(axis: Axis, problem: Problem) -> tuple[Array, Array]:
             columns = np.stack([_values(form.weight, points) for form in forms], axis=1)
             scale = np.sqrt(np.maximum(weights @ columns**2, 1e-300))
             gram *= (columns / scale).T @ (weights[:, None] * (columns / scale))
-            values = values * scale if values.shape[1] > 1 else scale[None, :] * values
-    values = values * np.array([term.coefficient for term in problem.load])
+            sizes = sizes * scale
+    values = values * sizes * np.array([term.coefficient for term in problem.load])
     products = values @ gram
-    sizes = np.sqrt(np.maximum(np.einsum("tr,tr->t", products, values), 0.0))
+    norms = np.sqrt(np.maximum(np.einsum("tr,tr->t", products, values), 0.0))
     inner = np.einsum("tr,tr->t", products[:-1], values[1:])
-    known = sizes > 1e-6 * sizes.max()
+    known = norms > 1e-6 * norms.max()
     both = known[:-1] & known[1:]
     cosine = np.ones(len(inner))
-    cosine[both] = inner[both] / (sizes[:-1] * sizes[1:])[both]
+    cosine[both] = inner[both] / (norms[:-1] * norms[1:])[both]
     # The angle from the cosine alone would lose half of the digits, which small angles here can spare.
     turned = np.sqrt(2.0) * np.arccos(np.clip(cosine, -1.0, 1.0))
     turned[turned < 1e-5] = 0.0
