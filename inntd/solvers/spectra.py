@@ -13,9 +13,10 @@ from inntd.axes.banded import BandedMatrix
 
 Vector = npt.NDArray[np.float64]
 
-# Below this part of a load's largest coefficient an eigenvector does not see it; where at least so many are, and this
-# part of them is left, the others are left out.
-UNREACHED = 1e-14
+# Below this part of a load's largest coefficient an eigenvector does not see it: stiffness matrices times nodal values
+# leave round-off of 1e-13 there, which solving divides by large eigenvalues.
+UNREACHED = 1e-12
+# Axes of so many eigenvectors leave those out, where no more than this part of them is reached.
 LONG_AXIS = 256
 FEW_REACHED = 0.7
 

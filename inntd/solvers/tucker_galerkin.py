@@ -46,8 +46,8 @@ FEW_OF_LONG = 48
 class State:
     """A Tucker solution under way.
 
-    `spaces` are the current coordinates of each axis; `bases` and `core` the last solution, with columns of nodal
-    values that are orthonormal in L2.
+    `spaces` are the current coordinates of each axis, `full` those of whole axes; `bases` and `core` the last solution,
+    with columns of nodal values that are orthonormal in L2.
     """
 
     spaces: list[AxisSpace]
@@ -57,6 +57,7 @@ class State:
     missed: list[float] = field(default_factory=list)
     dropped: dict[int, float] = field(default_factory=dict)
     full_rank: dict[int, bool] = field(default_factory=dict)
+    full: dict[int, AxisSpace] = field(default_factory=dict)
 
     @property
     def bounded(self) -> bool:
@@ -173,18 +174,16 @@ def _sweeps(
     assert plan.tolerance is not None
     order = [d for d in range(len(free.sizes)) if free.used(d) != [0] and free.sizes[d] <= LONGEST_AXIS]
     goal = 0.6 * plan.tolerance / max(1.0, float(np.sqrt(len(order))))
-    full: dict[int, AxisSpace] = {}
     before, estimate = float("inf"), float("inf")
     try:
+        state.full = {d: full_space(free, d) for d in order}
         for sweep in range(MOST_SWEEPS):
             # The last axis of a sweep has seen the best of the others: the next one starts beside it.
             axes = order if sweep == 0 else order[1:] if sweep % 2 == 0 else order[-2::-1]
             state.missed = []
             for d in axes or order:
-                if d not in full:
-                    full[d] = full_space(free, d)
                 provisional = sweep == 0 and d != order[-1] and len(order) > 2
-                update_axis(free, state, d, full[d], goal * (FIRST_GOAL if provisional else 1.0))
+                update_axis(free, state, d, state.full[d], goal * (FIRST_GOAL if provisional else 1.0))
             missed = float(np.sqrt(sum(part**2 for part in state.missed)))
             left = float(np.sqrt(sum(part**2 for part in state.dropped.values())))
             estimate = max(QUASI_OPTIMAL * left, missed * min(1.0, missed / before), FLOOR)
@@ -330,5 +329,6 @@ def _others(system: FreeSystem, state: State, d: int) -> list[int]:
     found = []
     for e, n in enumerate(system.sizes):
         if e != d and system.used(e) != [0]:
-            found.append(n * int(np.prod([r for f, r in enumerate(sizes) if f not in (d, e)])))
+            size = state.full[e].size if e in state.full else n  # fewer than nodes, where loads reach few
+            found.append(size * int(np.prod([r for f, r in enumerate(sizes) if f not in (d, e)])))
     return found
