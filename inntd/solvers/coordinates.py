@@ -92,13 +92,13 @@ def choose_coordinates(system: DiscreteSystem) -> list[AxisCoordinates]:
             mask = np.zeros(axis.size, dtype=bool)
             mask[free] = True
             known[key] = _coordinates([matrix.restrict(mask) for matrix in matrices], largest)
-        chosen.append(_reached(known[key], system.vectors[d][free]))
+        chosen.append(_reached(known[key], system.vectors[d][free], system.load_error))
     return chosen
 
 
-def _reached(c: AxisCoordinates, loads: Vector) -> AxisCoordinates:
+def _reached(c: AxisCoordinates, loads: Vector, load_error: float) -> AxisCoordinates:
     """Leave out the eigenvectors that no load reaches."""
-    chosen = None if c.basis is None else reached(c.basis, loads)
+    chosen = None if c.basis is None else reached(c.basis, loads, load_error)
     if c.basis is None or chosen is None:
         return c
     matrices = [np.ascontiguousarray(matrix[chosen]) for matrix in c.matrices]

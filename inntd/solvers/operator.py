@@ -41,6 +41,8 @@ class DiscreteSystem:
     fixed
         Per axis, an (n_free, components) array of bools: nodes that are free for some component but fixed by a
         Dirichlet value for this one; None where all components share their free nodes.
+    load_error
+        Relative error of load vectors that were separated numerically.
     """
 
     axes: tuple[Axis, ...]
@@ -55,6 +57,7 @@ class DiscreteSystem:
     lifting: Lifting
     component: int | None = None
     fixed: list[npt.NDArray[np.bool_] | None] = field(default_factory=list)
+    load_error: float = 0.0
 
 
 def assemble(problem: Problem, start: Sequence[Vector | None] | None = None) -> DiscreteSystem:
@@ -79,8 +82,18 @@ def assemble(problem: Problem, start: Sequence[Vector | None] | None = None) -> 
     factors = np.concatenate([[term.coefficient for term in problem.load], -np.outer(coefficients, lifted).ravel()])
     round_off = [np.append(np.zeros(own.shape[1]), size) for own, size in zip(sources, sizes, strict=True)]
     reduced = _reduce_load(vectors, round_off, load_terms, factors, lifting.free)
+    error = max((separation.error for separation in problem.separations), default=0.0)
     return DiscreteSystem(
-        problem.axes, lifting.free, matrices, terms, coefficients, *reduced, lifting, problem.component, lifting.fixed
+        problem.axes,
+        lifting.free,
+        matrices,
+        terms,
+        coefficients,
+        *reduced,
+        lifting,
+        problem.component,
+        lifting.fixed,
+        error,
     )
 
 

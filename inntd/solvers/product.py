@@ -107,7 +107,7 @@ class Root:
 
 
 def spectral_space(
-    matrices: Sequence[BandedMatrix], used: Sequence[int], loads: Vector | None = None
+    matrices: Sequence[BandedMatrix], used: Sequence[int], loads: Vector | None = None, load_error: float = 0.0
 ) -> AxisSpace | None:
     """Return the coordinates in which the used matrices of an axis are diagonal; None when there are none.
 
@@ -117,8 +117,8 @@ def spectral_space(
         On the free nodes; the first is the mass matrix.
     used
         Which of them matter.
-    loads
-        (n, Q), where coordinates that none of them reaches may be left out.
+    loads, load_error
+        (n, Q), where coordinates that none of them reaches may be left out, and their relative error.
     """
     others = [j for j in used if j != 0]
     if len(others) > 2 or not all(matrices[j].symmetric for j in others):
@@ -127,7 +127,7 @@ def spectral_space(
         return None if 0 in used else _pencil_space(matrices, others, matrices[0].toarray())
     diagonals: list[Vector | None] = [None] * len(matrices)
     values, basis = eigenvectors(matrices[others[0] if others else 0], matrices[0])
-    chosen = None if loads is None else reached(basis, loads)
+    chosen = None if loads is None else reached(basis, loads, load_error)
     if chosen is not None:
         values, basis = values[chosen], np.ascontiguousarray(basis[:, chosen])
     diagonals[0] = np.ones(len(values))

@@ -224,7 +224,7 @@ def full_space(system: FreeSystem, d: int) -> AxisSpace:
     """Return coordinates of a whole axis: the eigenbasis of its matrices, or one orthonormal in the mass."""
     own, used = system.matrices[d], system.used(d)
     if len([j for j in used if j != 0]) <= 1:
-        space = spectral_space(own, used, system.loads[d])
+        space = spectral_space(own, used, system.loads[d], system.load_error)
         if space is not None:
             return space
     return subspace(system, d, Root.of(own[0]).solve(np.eye(system.sizes[d])))
