@@ -118,7 +118,7 @@ class Case:
 CASES = {
     "straight": Case(LINE, 1, 1500, 40, 1e-3, 1e-3, 4.0),
     "straight-20": Case(LINE, SLABS, 1500, 40, 3e-3, 2e-3, 90.0),
-    "circle-20": Case(CIRCLE, SLABS, 1500, 40, 3e-3, 2e-3, 90.0),
+    "circle-20": Case(CIRCLE, SLABS, 1500, 40, 1e-2, 2e-3, 90.0),
     "circle-small": Case(CIRCLE, 2, 200, 24, 3e-3, 2e-3, None),
 }
 
