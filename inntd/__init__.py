@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from inntd._checks import StabilityWarning
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
-from inntd.models import CPModel, TuckerModel, load
+from inntd.models import CPModel, SlabModel, TuckerModel, load
 from inntd.problems import (
     Problem,
     coefficient,
@@ -40,6 +40,7 @@ __all__ = [
     "INNRegressor",
     "LinearBasis",
     "Problem",
+    "SlabModel",
     "StabilityWarning",
     "TuckerModel",
     "__version__",

@@ -272,6 +272,31 @@ class Axis(Symbolic):
         axis._nodes_given = self._nodes_given
         return axis
 
+    def part(self, first: int, last: int) -> Axis:
+        """Return the axis between two of its nodes, with the same mesh and basis there.
+
+        Parameters
+        ----------
+        first, last : int
+            Numbers of the nodes.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> it.Axis("t", 0, 2, elements=16, kind="time").part(8, 16)
+        Axis('t', 1.0, 2.0, elements=8, kind='time', s=3)
+        """
+        first = _checks.positive_int("first", first, minimum=0)
+        last = _checks.positive_int("last", last, minimum=first + 1, maximum=len(self.nodes) - 1)
+        if self.discrete or self.periodic:
+            raise ValueError(f"axis {self.name!r} has no parts: it is {'discrete' if self.discrete else 'periodic'}")
+        nodes = self.nodes[first : last + 1]
+        inside = [point for point in self.breaks if nodes[0] < point < nodes[-1]]
+        basis = None if self.basis is None or not self._basis_given else self.basis.taken(np.arange(first, last + 1))
+        axis = Axis(self.name, nodes=nodes, breaks=inside, kind=self.kind, unit=self.unit, basis=basis)
+        axis._nodes_given = self._nodes_given
+        return axis
+
     def _basis_on(self, nodes: Array) -> Basis | None:
         """Return the basis for other nodes: what was given one by one goes to the nodes nearest in the mesh."""
         count = len(nodes) - 1 if self.periodic else len(nodes)

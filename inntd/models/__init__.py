@@ -4,6 +4,7 @@ from inntd.models.cp import CPModel
 from inntd.models.field import Field
 from inntd.models.files import load, save
 from inntd.models.separated import SeparatedModel
+from inntd.models.slabs import SlabModel
 from inntd.models.tucker import TuckerModel
 
-__all__ = ["CPModel", "Field", "SeparatedModel", "TuckerModel", "load", "save"]
+__all__ = ["CPModel", "Field", "SeparatedModel", "SlabModel", "TuckerModel", "load", "save"]

@@ -5,16 +5,17 @@ A ``.inntd`` file is a safetensors file whose metadata has one entry, ``inntd``:
 ``format``, ``version``
     ``"inntd"`` and the version of this layout, 1.
 ``kind``
-    Which class of model: ``"cp"``, ``"tucker"``, ``"exponential"`` or ``"reduced"``.
+    Which class of model: ``"cp"``, ``"tucker"``, ``"exponential"``, ``"reduced"`` or ``"slabs"``.
 ``software``
     The version of inntd that wrote it.
 ``model``
-    What that class needs besides tensors: the axes.
+    What that class needs besides tensors: the axes; of slabs the axis that they split, and kind and axes of each.
 ``metadata``
     The model's own `metadata`: where it came from, the problem's text, an error estimate.
 
 The tensors are those of the model's `state_dict`: ``factors.0``, ``factors.1``, …, and the ``core`` of a Tucker model;
-those of a reduced model are listed in `inntd.models.reduced_files`.
+those of slabs have ``slabs.0.`` and so on in front; those of a reduced model are listed in
+`inntd.models.reduced_files`.
 Long lists of numbers in the header (the nodes of an axis) are tensors too: ``{"tensor": name}`` stands for them.
 Numbers come back to the bit. A reader trusts nothing: sizes, names, types and shapes are checked before they are used.
 """
@@ -41,16 +42,18 @@ if TYPE_CHECKING:
     from inntd.models.exponential import ExponentialModel
     from inntd.models.reduced import ReducedModel
     from inntd.models.separated import SeparatedModel
+    from inntd.models.slabs import SlabModel
 
 FORMAT, VERSION = "inntd", 1
 LARGEST_HEADER = 16 * 2**20
 LARGEST_DEPTH = 32
 LONG = 64  # numbers in a list from which on it becomes a tensor
 MOST_AXES = 10_000
+MOST_SLABS = 10_000
 
 
 def save(
-    model: SeparatedModel | ExponentialModel | ReducedModel,
+    model: SeparatedModel | ExponentialModel | ReducedModel | SlabModel,
     path: str | os.PathLike[str],
     *,
     overwrite: bool = False,
@@ -78,20 +81,40 @@ def save(
 
 
 def _contents(
-    model: SeparatedModel | ExponentialModel | ReducedModel,
+    model: SeparatedModel | ExponentialModel | ReducedModel | SlabModel,
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Return what JSON carries of a model, and its tensors."""
     if model.file_kind == "reduced":
         from inntd.models.reduced_files import contents
 
         fields, found = contents(model)  # type: ignore[arg-type]
-    else:
-        fields, found = {"axes": [axis.to_dict() for axis in model.axes]}, model.state_dict()
-    tensors = {name: numbers.detach().cpu().contiguous() for name, numbers in found.items()}
-    return {
-        key: [_packed(entry, f"{key}.{d}", tensors) for d, entry in enumerate(value)] if key.endswith("axes") else value
-        for key, value in fields.items()
-    }, tensors
+        tensors = _stored(found)
+        return {
+            key: [_packed(entry, f"{key}.{d}", tensors) for d, entry in enumerate(value)]
+            if key.endswith("axes")
+            else value
+            for key, value in fields.items()
+        }, tensors
+    tensors = _stored(model.state_dict())
+    return _described(model, tensors), tensors  # type: ignore[arg-type]
+
+
+def _stored(numbers: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in numbers.items()}
+
+
+def _described(model: SeparatedModel | ExponentialModel | SlabModel, tensors: dict[str, torch.Tensor]) -> Any:
+    """Return what a model needs besides tensors, to which its long lists are added."""
+    from inntd.models.slabs import SlabModel
+
+    if not isinstance(model, SlabModel):
+        return {"axes": [_packed(axis.to_dict(), f"axes.{d}", tensors) for d, axis in enumerate(model.axes)]}
+    slabs = []
+    for k, part in enumerate(model._models):
+        own: dict[str, torch.Tensor] = {}
+        slabs.append({"kind": part.file_kind, "model": _described(part, own), "metadata": part.metadata})
+        tensors |= {f"slabs.{k}.{name}": numbers for name, numbers in own.items()}
+    return {"axis": _packed(model.axis.to_dict(), "axis", tensors), "slabs": slabs}
 
 
 def load(path: str | os.PathLike[str]) -> SeparatedModel:
@@ -232,6 +255,36 @@ def _reduced_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> 
     return restored(axes, [axes[d] for d in places], own, fields["projection"], tensors)
 
 
+def _slab_model(fields: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
+    from inntd.models.slabs import SlabModel
+
+    described = fields["slabs"]
+    if not isinstance(described, list) or not 0 < len(described) <= MOST_SLABS:
+        raise _Malformed("its slabs are no list")
+    own: list[dict[str, torch.Tensor]] = [{} for _ in described]
+    for name, tensor in tensors.items():
+        word, _, rest = name.partition(".")
+        number, _, rest = rest.partition(".")
+        if word == "slabs" and number.isdecimal() and int(number) < len(own):
+            own[int(number)][rest] = tensor
+    return SlabModel(
+        [_slab(part, mine) for part, mine in zip(described, own, strict=True)],
+        Axis.from_dict(_limited(_unpacked(fields["axis"], tensors), sum(map(_largest, own)))),
+    )
+
+
+def _slab(fields: Any, tensors: dict[str, torch.Tensor]) -> SeparatedModel:
+    if not isinstance(fields, dict) or fields.get("kind") not in ("cp", "tucker"):
+        raise _Malformed(f"one of its slabs is {_short(fields)}")
+    if not isinstance(fields.get("model"), dict) or not isinstance(fields.get("metadata"), dict):
+        raise _Malformed("one of its slabs lacks the model or the metadata")
+    return _model(fields, tensors)
+
+
+def _largest(tensors: Mapping[str, torch.Tensor]) -> int:
+    return max((tensor.shape[0] for tensor in tensors.values() if tensor.ndim == 2), default=0)
+
+
 def _axes_and_factors(
     fields: dict[str, Any], tensors: dict[str, torch.Tensor]
 ) -> tuple[list[Axis], list[torch.Tensor]]:
@@ -257,14 +310,19 @@ def _factor(d: int, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def _axis(fields: Any, factor: torch.Tensor) -> Axis:
-    """Return an axis of the factor's size; no mesh of another size is even made."""
+    """Return an axis of the factor's size."""
+    return Axis.from_dict(_limited(fields, factor.shape[0]))
+
+
+def _limited(fields: Any, size: int) -> Any:
+    """Return the fields of an axis of at most so many functions; no larger mesh is even made."""
     if isinstance(fields, dict):
         for name, extra in (("elements", 0), ("size", 0), ("nodes", 1)):
             value = fields.get(name, 0)
             count = len(value) if isinstance(value, list) else value
-            if isinstance(count, int) and count > factor.shape[0] + extra:
-                raise _Malformed(f"an axis has {name} for {count} functions, its factor has {factor.shape[0]}")
-    return Axis.from_dict(fields)
+            if isinstance(count, int) and count > size + extra:
+                raise _Malformed(f"an axis has {name} for {count} functions, its factor has {size}")
+    return fields
 
 
 _KINDS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], SeparatedModel]] = {
@@ -272,6 +330,7 @@ _KINDS: dict[str, Callable[[dict[str, Any], dict[str, torch.Tensor]], SeparatedM
     "tucker": _tucker_model,
     "exponential": _exponential_model,
     "reduced": _reduced_model,
+    "slabs": _slab_model,
 }
 
 

@@ -51,6 +51,28 @@ class Step:
 
 
 @dataclass(frozen=True)
+class SlabStep(Step):
+    """One time slab of a march: its modes, its own estimated error, sweeps, and seconds since the start of the march.
+
+    Parameters
+    ----------
+    start, stop
+        Ends of the slab in time.
+    status
+        How its solution ended.
+    handover, handover_modes
+        Relative L2 error by which its end was rounded before the next slab went on from there, as measured, and the
+        modes that were left; zero for the last slab.
+    """
+
+    start: float
+    stop: float
+    status: Status
+    handover: float = 0.0
+    handover_modes: int = 0
+
+
+@dataclass(frozen=True)
 class Answer(Generic[Model]):
     """Result of a solver.
 
@@ -69,7 +91,7 @@ class Answer(Generic[Model]):
     seconds
         Wall time of the solve, assembly included.
     history
-        One entry per growth step.
+        One entry per growth step; with time slabs one `SlabStep` per slab.
     notes
         Choices that the solver made, in words.
     fields

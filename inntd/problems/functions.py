@@ -106,7 +106,11 @@ def _exp(separator: Separator, e: sympy.Expr) -> Terms:
 
 
 def _independent(separator: Separator, e: sympy.Expr) -> list[sympy.Expr]:
-    """Group the summands of an expression such that different groups share no axis."""
+    """Group the summands of an expression such that different groups share no axis.
+
+    A constant stays with the group of the most summands: in exp((x - t - 1)**2 / r**2), expanded, it alone is beyond
+    float64 where the whole is not.
+    """
     groups: list[tuple[frozenset[int], sympy.Expr]] = []
     for part in sympy.Add.make_args(e):
         axes, joined = separator.scope(part).axes, part
@@ -114,7 +118,13 @@ def _independent(separator: Separator, e: sympy.Expr) -> list[sympy.Expr]:
             groups.remove(group)
             axes, joined = axes | group[0], joined + group[1]
         groups.append((axes, joined))
-    return [expression for _, expression in groups]
+    varying = [expression for axes, expression in groups if axes]
+    constant = sympy.Add(*(expression for axes, expression in groups if not axes))
+    if not varying:
+        return [constant]
+    largest = max(range(len(varying)), key=lambda k: len(sympy.Add.make_args(varying[k])))
+    varying[largest] += constant
+    return varying
 
 
 def _hyperbolic(separator: Separator, e: sympy.Expr) -> Terms:

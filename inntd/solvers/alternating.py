@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 # Below this relative change a double-precision alternating solve only moves round-off about.
 FLOOR = 1e-12
+# Modes from which on they may be settled while they grow.
+FIRST_SETTLING = 8
 # So large a relative change by further modes means that the modes asked for are no answer yet.
 FEW = 0.1
 
@@ -59,6 +61,11 @@ class Plan:
         Change per sweep, relative to that by the last growth step, at which the modes count as settled.
     patience
         Growth steps without progress after which the run counts as stagnated.
+    settling
+        How many times as many modes there are when all are settled once more while they grow: where modes come slowly
+        the few sweeps after each leave them far from the best. None: only at the end.
+    background
+        L2 norm of what the modes are added to, such as an earlier solution: changes are relative to no less.
     """
 
     tolerance: float | None
@@ -74,6 +81,8 @@ class Plan:
     idle_sweeps: int = 30
     settled: float = 0.05
     patience: int = 6
+    settling: float | None = None
+    background: float = 0.0
 
 
 @dataclass
@@ -94,6 +103,7 @@ class State:
     history: list[Step] = field(default_factory=list)
     estimate: float = float("inf")
     norm: float = 0.0
+    background: float = 0.0  # of the plan, over the load's scale
     repaired: int = 0
     failed: bool = False
     component: int | None = None  # position of the component axis
@@ -197,15 +207,20 @@ def start(system: DiscreteSystem, plan: Plan) -> State:
         working.starts(),
         random,
         now,
+        background=plan.background * float(np.exp(-working.scale)),
         component=system.component,
         working=working,
     )
 
 
 def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tuple[Status, str]:
-    best, best_modes, since_best = float("inf"), (state.coordinates, state.kept), 0
+    best, best_modes, since_best, settled = float("inf"), (state.coordinates, state.kept), 0, FIRST_SETTLING
     while state.solver.rank < plan.rank:
         state.fit()
+        if plan.settling is not None and state.solver.rank >= plan.settling * settled:
+            if not _settle(state, plan):
+                return "diverged", "a block update failed; the modes before it are kept (try a finer mesh)"
+            settled = state.solver.rank
         before = state.kept
         step = grow(state, plan, min(plan.rank - state.solver.rank, _block_size(state, plan)))
         if state.failed:
@@ -276,7 +291,7 @@ def grow(state: State, plan: Plan, count: int) -> Step:
             break
     total, norm = correction, correction
     # A correction far below the goal is round-off: updating with it would only let redundant modes drift.
-    negligible = correction <= 1e-3 * max(plan.tolerance or 0.0, FLOOR) * state.norm
+    negligible = correction <= 1e-3 * max(plan.tolerance or 0.0, FLOOR) * max(state.norm, state.background)
     if plan.updates and begin > 0 and not negligible:
         changes, norm, done = _update_all(state, plan)
         total, sweeps = max(correction, changes), sweeps + done
@@ -285,6 +300,7 @@ def grow(state: State, plan: Plan, count: int) -> Step:
     if not state.failed:
         state.kept, state.norm = _snapshot(solver), norm
     # Changes are measured through Gram matrices of the updates: below the floor they are cancellation.
+    norm = max(norm, state.background)
     return _record(state, max(total / norm, FLOOR) if norm > 0 else 0.0, sweeps)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 
 from inntd._kernels import core
 from inntd.axes.banded import BandedMatrix
 from inntd.solvers.mean import MeanPencil
 from inntd.solvers.operator import DiscreteSystem
+from inntd.solvers.spectra import eigenvectors, reached
 
 Vector = npt.NDArray[np.float64]
 
@@ -19,7 +19,7 @@ Vector = npt.NDArray[np.float64]
 # update. Measured on one core, the two are level between 100 and 200 nodes for a run of 10 modes.
 LARGEST_DENSE_AXIS = 128
 # Beside a nonsymmetric axis (time) banded axes need block systems, whose cost grows with the third power of the modes.
-LARGEST_DENSE_BESIDE_TIME = 1024
+LARGEST_DENSE_BESIDE_TIME = 2048
 
 
 @dataclass
@@ -92,8 +92,17 @@ def choose_coordinates(system: DiscreteSystem) -> list[AxisCoordinates]:
             mask = np.zeros(axis.size, dtype=bool)
             mask[free] = True
             known[key] = _coordinates([matrix.restrict(mask) for matrix in matrices], largest)
-        chosen.append(known[key])
+        chosen.append(_reached(known[key], system.vectors[d][free], system.load_error))
     return chosen
+
+
+def _reached(c: AxisCoordinates, loads: Vector, load_error: float) -> AxisCoordinates:
+    """Leave out the eigenvectors that no load reaches."""
+    chosen = None if c.basis is None else reached(c.basis, loads, load_error)
+    if c.basis is None or chosen is None:
+        return c
+    matrices = [np.ascontiguousarray(matrix[chosen]) for matrix in c.matrices]
+    return replace(c, matrices=matrices, basis=np.ascontiguousarray(c.basis[:, chosen]), order=np.arange(chosen.sum()))
 
 
 def _coordinates(matrices: list[BandedMatrix], largest: int) -> AxisCoordinates:
@@ -101,7 +110,7 @@ def _coordinates(matrices: list[BandedMatrix], largest: int) -> AxisCoordinates:
     symmetric = all(matrix.symmetric for matrix in matrices)
     identity = np.arange(n)
     if symmetric and len(matrices) <= 2 and n <= largest:
-        eigenvalues, basis = scipy.linalg.eigh(matrices[-1].toarray(), mass.toarray(), check_finite=False)
+        eigenvalues, basis = eigenvectors(matrices[-1], mass)
         diagonals = [np.ones(n), np.ascontiguousarray(eigenvalues)][: len(matrices)]
         return AxisCoordinates(diagonals, True, True, basis, identity, mass)
     if mass.periodic:

@@ -29,6 +29,8 @@ class FreeSystem:
         Load: per axis (n_d, Q_d) vectors, (R, D) indices into them, and (R,) factors of at most one.
     scale
         Logarithm of the load's size, which may be beyond float64 in many dimensions.
+    load_error
+        Relative error of loads that were separated numerically.
     """
 
     matrices: list[list[BandedMatrix]]
@@ -38,6 +40,7 @@ class FreeSystem:
     load_terms: Indices
     load_weights: Vector
     scale: float
+    load_error: float = 0.0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -95,6 +98,7 @@ def free_system(system: DiscreteSystem) -> FreeSystem:
         system.load_terms,
         system.load_signs * np.exp(system.load_logs - scale),
         scale,
+        system.load_error,
     )
 
 

@@ -6,6 +6,7 @@ transfinite lifting would need fewer, but reproduces sums of 1-D functions exact
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -50,19 +51,28 @@ class Lifting:
         return factors
 
 
-def lift(problem: Problem) -> Lifting:
+def lift(problem: Problem, start: Sequence[Vector | None] | None = None) -> Lifting:
     """Build the lifting of all Dirichlet conditions of a problem.
 
     Conditions are taken one after the other; a later one fills only what the earlier ones left free, which makes the
     field single-valued where faces meet (the values agree there, the problem has checked that). Components with
     conditions of their own are lifted one by one.
+
+    Parameters
+    ----------
+    problem
+        What to solve.
+    start
+        Where an earlier solution goes on: its CP factors (n_d, M) at the end, None for the axis of time.
     """
     axes, position = problem.axes, problem.component
-    builder = _Builder(axes, position)
-    if position is None or all(condition.component is None for condition in problem.conditions):
-        masks = _lift_component(builder, problem.conditions, None)
+    builder = _Builder(axes, position, start)
+    # The earlier solution comes last: it fills the inside, up to the faces that other conditions hold.
+    conditions = tuple(sorted(problem.conditions, key=lambda condition: condition.continued))
+    if position is None or all(condition.component is None for condition in conditions):
+        masks = _lift_component(builder, conditions, None)
         return builder.finish(_free(axes, [masks]), [None] * len(axes))
-    each = [_lift_component(builder, problem.conditions, k) for k in range(axes[position].size)]
+    each = [_lift_component(builder, conditions, k) for k in range(axes[position].size)]
     free = _free(axes, each)
     return builder.finish(free, _fixed(axes, free, each, position))
 
@@ -74,6 +84,8 @@ def _lift_component(builder: _Builder, conditions: tuple[Dirichlet, ...], compon
         if component is not None and condition.component not in (None, component):
             continue
         mask = _fixed_ends(builder.axes, condition)
+        if condition.continued:
+            builder.extend(tuple(masks), component)
         for coefficient, functions in condition.value.terms:
             builder.add(coefficient, functions, tuple(masks), mask, component)
         masks.append(mask)
@@ -111,8 +123,8 @@ def _covered(masks: tuple[Ends, ...], d: int) -> tuple[bool, bool]:
 
 
 class _Builder:
-    def __init__(self, axes: tuple[Axis, ...], position: int | None) -> None:
-        self.axes, self.position = axes, position
+    def __init__(self, axes: tuple[Axis, ...], position: int | None, start: Sequence[Vector | None] | None) -> None:
+        self.axes, self.position, self.start = axes, position, start
         self.keys: list[dict[tuple[AxisFunction | int | None, bool, bool], int]] = [{} for _ in axes]
         self.columns: list[list[Vector]] = [[] for _ in axes]
         self.terms: list[tuple[float, tuple[int, ...]]] = []
@@ -133,6 +145,24 @@ class _Builder:
         inner = tuple(self._column(d, f, _covered((*earlier, own), d)) for d, f in enumerate(factors))
         if outer != inner:  # else the product vanishes on this condition's faces
             self.terms += [(coefficient, outer), (-coefficient, inner)]
+
+    def extend(self, earlier: tuple[Ends, ...], component: int | None) -> None:
+        """Add the earlier solution, constant in time: what is left for the solver is how it changes."""
+        if self.start is None:
+            raise ValueError("the problem goes on from an earlier solution, which was not given")
+        count = next(factor.shape[1] for factor in self.start if factor is not None)
+        first = [len(columns) for columns in self.columns]
+        for d, (factor, axis) in enumerate(zip(self.start, self.axes, strict=True)):
+            values = np.ones((axis.size, count)) if factor is None else factor.copy()
+            if d == self.position and component is not None:
+                values *= (np.arange(axis.size) == component)[:, None]
+            start, end = _covered(earlier, d)
+            values[:1] *= not start
+            values[-1:] *= not end
+            self.columns[d] += list(values[:, :1].T if factor is None else values.T)
+        for m in range(count):
+            place = [own + (0 if factor is None else m) for own, factor in zip(first, self.start, strict=True)]
+            self.terms.append((1.0, tuple(place)))
 
     def _column(self, d: int, function: AxisFunction | int | None, covered: tuple[bool, bool]) -> int:
         """Index of the nodal values of a function that vanish at the covered ends."""

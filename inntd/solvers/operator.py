@@ -6,6 +6,7 @@ integrals are ever computed, and equal ones only once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,6 +41,8 @@ class DiscreteSystem:
     fixed
         Per axis, an (n_free, components) array of bools: nodes that are free for some component but fixed by a
         Dirichlet value for this one; None where all components share their free nodes.
+    load_error
+        Relative error of load vectors that were separated numerically.
     """
 
     axes: tuple[Axis, ...]
@@ -54,19 +57,22 @@ class DiscreteSystem:
     lifting: Lifting
     component: int | None = None
     fixed: list[npt.NDArray[np.bool_] | None] = field(default_factory=list)
+    load_error: float = 0.0
 
 
-def assemble(problem: Problem) -> DiscreteSystem:
+def assemble(problem: Problem, start: Sequence[Vector | None] | None = None) -> DiscreteSystem:
     """Assemble the separated system of a linear problem.
 
     Parameters
     ----------
     problem
         Problem whose operator and load are sums of products of 1-D forms.
+    start
+        Where an earlier solution goes on: its CP factors (n_d, M) at the end, None for the axis of time.
     """
     matrices, terms = _operator(problem)
     coefficients = np.array([term.coefficient for term in problem.operator])
-    lifting = lift(problem)
+    lifting = lift(problem, start)
     sources, source_terms = _sources(problem)
     images, sizes, image_terms = _images(matrices, terms, lifting)
     offsets = np.array([columns.shape[1] for columns in sources], dtype=np.int32)
@@ -76,8 +82,18 @@ def assemble(problem: Problem) -> DiscreteSystem:
     factors = np.concatenate([[term.coefficient for term in problem.load], -np.outer(coefficients, lifted).ravel()])
     round_off = [np.append(np.zeros(own.shape[1]), size) for own, size in zip(sources, sizes, strict=True)]
     reduced = _reduce_load(vectors, round_off, load_terms, factors, lifting.free)
+    error = max((separation.error for separation in problem.separations), default=0.0)
     return DiscreteSystem(
-        problem.axes, lifting.free, matrices, terms, coefficients, *reduced, lifting, problem.component, lifting.fixed
+        problem.axes,
+        lifting.free,
+        matrices,
+        terms,
+        coefficients,
+        *reduced,
+        lifting,
+        problem.component,
+        lifting.fixed,
+        error,
     )
 
 

@@ -19,6 +19,7 @@ from inntd._kernels import core
 from inntd.axes.banded import BandedMatrix
 from inntd.solvers.coordinates import fold, reordered_bands
 from inntd.solvers.free import FreeSystem, Vector
+from inntd.solvers.spectra import eigenvectors, reached
 
 BATCH = 1 << 22  # numbers in dense systems held at once
 SCHUR_BLOCK = 16  # rows substituted at a time
@@ -105,7 +106,9 @@ class Root:
         return np.asarray(solved)
 
 
-def spectral_space(matrices: Sequence[BandedMatrix], used: Sequence[int]) -> AxisSpace | None:
+def spectral_space(
+    matrices: Sequence[BandedMatrix], used: Sequence[int], loads: Vector | None = None, load_error: float = 0.0
+) -> AxisSpace | None:
     """Return the coordinates in which the used matrices of an axis are diagonal; None when there are none.
 
     Parameters
@@ -114,22 +117,23 @@ def spectral_space(matrices: Sequence[BandedMatrix], used: Sequence[int]) -> Axi
         On the free nodes; the first is the mass matrix.
     used
         Which of them matter.
+    loads, load_error
+        (n, Q), where coordinates that none of them reaches may be left out, and their relative error.
     """
     others = [j for j in used if j != 0]
     if len(others) > 2 or not all(matrices[j].symmetric for j in others):
         return None
-    n, mass = matrices[0].shape[0], matrices[0].toarray()
+    if len(others) == 2:
+        return None if 0 in used else _pencil_space(matrices, others, matrices[0].toarray())
     diagonals: list[Vector | None] = [None] * len(matrices)
-    if len(others) <= 1:
-        own = matrices[others[0]].toarray() if others else mass.copy()
-        values, basis = scipy.linalg.eigh(own, mass, check_finite=False, overwrite_a=True)
-        diagonals[0] = np.ones(n)
-        if others:
-            diagonals[others[0]] = values
-        return AxisSpace(n, basis, diagonals)
-    if 0 in used:
-        return None
-    return _pencil_space(matrices, others, mass)
+    values, basis = eigenvectors(matrices[others[0] if others else 0], matrices[0])
+    chosen = None if loads is None else reached(basis, loads, load_error)
+    if chosen is not None:
+        values, basis = values[chosen], np.ascontiguousarray(basis[:, chosen])
+    diagonals[0] = np.ones(len(values))
+    if others:
+        diagonals[others[0]] = values
+    return AxisSpace(len(values), basis, diagonals)
 
 
 def _pencil_space(matrices: Sequence[BandedMatrix], pair: Sequence[int], mass: Vector) -> AxisSpace | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
+import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, overload
@@ -16,38 +16,24 @@ from inntd import _checks
 from inntd._kernels import blas_threads
 from inntd._version import __version__
 from inntd.axes import Axis
-from inntd.models import CPModel, TuckerModel
+from inntd.models import CPModel, SlabModel, TuckerModel
 from inntd.models.reduced import ReducedModel
 from inntd.models.result import Answer, ErrorEstimate, Step
 from inntd.problems import Problem
-from inntd.solvers.alternating import Outcome, Plan, nothing_free
-from inntd.solvers.automatic import solve_automatic, solve_by_updates
-from inntd.solvers.direct import solve_direct
+from inntd.solvers.alternating import Plan
 from inntd.solvers.fields import fields_by_name
-from inntd.solvers.minimal_residual import solve_minimal_residual
-from inntd.solvers.nullspace import constant_nullspace
-from inntd.solvers.operator import DiscreteSystem, assemble
 from inntd.solvers.reduced_route import solve_reduced_basis
-from inntd.solvers.tucker_galerkin import DEFAULT_MODES, solve_tucker
+from inntd.solvers.single import ROUTES, solve_single
+from inntd.solvers.single import Method as SeparatedMethod
+from inntd.solvers.slab_lengths import Slabs
+from inntd.solvers.slabs import solve_slabs
+from inntd.solvers.tucker_galerkin import DEFAULT_MODES
 
 # Share of the tolerance that numerical separation of coefficients may take.
 SEPARATION = 0.1
 
-SeparatedMethod = Literal["auto", "alternating", "greedy", "direct", "tucker", "minimal_residual"]
 Method = SeparatedMethod | Literal["reduced_basis"]
-Route = Callable[[DiscreteSystem, Plan, Callable[[Step], None] | None], Outcome]
 
-ROUTES: dict[str, Route] = {
-    "auto": solve_automatic,
-    "alternating": solve_by_updates,
-    "greedy": solve_by_updates,
-    "direct": solve_direct,
-    "tucker": solve_tucker,
-    "minimal_residual": solve_minimal_residual,
-}
-
-# Routes that bear conditions on single components of a vector.
-BY_COMPONENT = ("auto", "alternating", "greedy")
 DEFAULT_TOLERANCE = 1e-6
 DEFAULT_LARGEST_RANK = 200
 
@@ -79,9 +65,26 @@ def solve(
 ) -> Answer[ReducedModel]: ...
 
 
+@overload
 def solve(
-    problem: Problem,
+    problem: Problem | Callable[[Axis], Problem],
     *,
+    slabs: Slabs,
+    time: Axis | None = None,
+    rank: int | None = None,
+    tolerance: float | None = None,
+    method: SeparatedMethod = "auto",
+    seed: int = 0,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Answer[SlabModel]: ...
+
+
+def solve(
+    problem: Problem | Callable[[Axis], Problem],
+    *,
+    slabs: Slabs | None = None,
+    time: Axis | None = None,
     rank: int | None = None,
     tolerance: float | None = None,
     method: Method = "auto",
@@ -95,7 +98,8 @@ def solve(
     Parameters
     ----------
     problem
-        Statement of the physics.
+        Statement of the physics. With `slabs`, also a function from a time axis to the problem on it, for sources that
+        do not separate over all of time: it is called with the axis of the first slab.
     rank
         Number of modes: computed exactly so many when no tolerance is given, at most so many otherwise (default 200).
     tolerance
@@ -118,6 +122,14 @@ def solve(
     threads
         Of the core, and of the dense linear algebra of NumPy and SciPy; by default torch's setting for the core and one
         for the linear algebra, whose matrices are small.
+    slabs
+        Solve one time slab after the other, for solutions that travel or last long: the number of slabs, with equal
+        shares of the elements in time; or the times where one ends and the next begins, which become nodes; or
+        ``"auto"``, about nine radii of a moving source's path each. The end of a slab is rounded, with a stated error,
+        and is the start of the next. The model is then a :class:`~inntd.SlabModel`; tolerance and estimates are about
+        all slabs together, `rank` is that of each.
+    time
+        The whole time axis, when `problem` is a function.
     progress
         Whether to show a progress bar on standard error; by default on a terminal only.
 
@@ -149,87 +161,49 @@ def solve(
     ('converged', 1)
     """
     plan = _plan(rank, tolerance, method, seed)
-    if not isinstance(problem, Problem):
-        raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
     if merge is not None and method != "reduced_basis":
         raise ValueError(f"merge must be given with method='reduced_basis' only, got it with method={method!r}")
-    begin = time.perf_counter()
+    begin = clock.perf_counter()
+    if slabs is not None:
+        if method == "reduced_basis":
+            raise ValueError("slabs do not go with method='reduced_basis': leave one of the two out")
+        with _Threads(threads), blas_threads(threads), _Progress(progress, plan) as bar:
+            return solve_slabs(problem, slabs, time, plan, method, bar.show)
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
+    if time is not None:
+        raise ValueError(f"time is for problems that are functions of it, together with slabs; got time={time!r}")
     if tolerance is not None:
         problem = problem.refined(SEPARATION * tolerance)
-    if method == "reduced_basis":
-        return _reduced(problem, merge, plan, threads, progress, begin)
     with _Threads(threads), blas_threads(threads), _Progress(progress, plan) as bar:
-        system = assemble(problem)
-        singular = constant_nullspace(system, problem.setting.names())
-        if method not in BY_COMPONENT:
-            _check_shared_faces(system, problem, method)
-        outcome = nothing_free(system) or _interruptible(ROUTES[method], system, plan, bar.show)
-    model = _model(system, outcome)
-    notes = list(outcome.notes)
-    if problem.separations:
-        worst = max(separation.error for separation in problem.separations)
-        notes.append(f"factors separated numerically: {len(problem.separations)}, with errors up to {worst:.1e}")
-    if singular:
-        model = _without_mean(model)
-        notes.append("only natural or periodic boundaries: the solution is fixed by a zero mean")
-    if outcome.repaired:
-        notes.append(f"{outcome.repaired} block systems were indefinite and solved by elimination")
-    model.metadata |= _provenance(outcome, plan, method)
-    if problem.component is not None:
-        model.metadata["components"] = problem.setting.names()
-    seconds = time.perf_counter() - begin
+        if method == "reduced_basis":
+            return _reduced(problem, merge, plan, bar, begin)
+        solved = solve_single(problem, plan, method, bar.show)
+    outcome = solved.outcome
     return Answer(
-        model,
+        solved.model,
         outcome.status,
         outcome.message,
         ErrorEstimate(outcome.estimate),
-        outcome.factors[0].shape[1] if outcome.core is None else max(outcome.core.shape),
-        seconds,
+        solved.modes,
+        clock.perf_counter() - begin,
         outcome.history,
-        tuple(notes),
-        fields_by_name(problem, model),
+        solved.notes,
+        fields_by_name(problem, solved.model),
     )
 
 
 def _reduced(
-    problem: Problem,
-    merge: Sequence[Axis | str] | None,
-    plan: Plan,
-    threads: int | None,
-    progress: bool | None,
-    begin: float,
+    problem: Problem, merge: Sequence[Axis | str] | None, plan: Plan, bar: _Progress, begin: float
 ) -> Answer[ReducedModel]:
-    with _Threads(threads), blas_threads(threads), _Progress(progress, plan) as bar:
-        answer = solve_reduced_basis(problem, merge, plan.tolerance, plan.rank, plan.seed, bar.show)
+    answer = solve_reduced_basis(problem, merge, plan.tolerance, plan.rank, plan.seed, bar.show)
     estimate = answer.error_estimate.total
     answer.model.metadata |= {
         "solver": {"method": "reduced_basis", "seed": plan.seed, "version": __version__},
         "status": answer.status,
         "error_estimate": estimate if np.isfinite(estimate) else None,
     }
-    return replace(answer, seconds=time.perf_counter() - begin)
-
-
-def _interruptible(route: Route, system: DiscreteSystem, plan: Plan, watch: Callable[[Step], None]) -> Outcome:
-    """Follow a route; Ctrl-C before it has any modes leaves the lifted boundary values alone."""
-    try:
-        return route(system, plan, watch)
-    except KeyboardInterrupt:
-        nothing = [np.zeros((free.stop - free.start, 0)) for free in system.free]
-        message = "stopped by the user before any modes were found: the model holds the boundary values alone"
-        return Outcome(nothing, "interrupted", message, float("inf"), (), 0)
-
-
-def _check_shared_faces(system: DiscreteSystem, problem: Problem, method: str) -> None:
-    for axis, fixed in zip(system.axes, system.fixed, strict=True):
-        if fixed is not None:
-            names = problem.setting.names()
-            only = ", ".join(names[k] for k in np.flatnonzero(fixed.any(axis=0)))
-            raise ValueError(
-                f"conditions fix {only} on a face of {axis.name} but leave other components free there; "
-                f"method={method!r} needs Dirichlet conditions on the same faces for all of {', '.join(names)}: "
-                "use method='auto'"
-            )
+    return replace(answer, seconds=clock.perf_counter() - begin)
 
 
 def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> Plan:
@@ -243,46 +217,6 @@ def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> 
     seed = _checks.positive_int("seed", seed, minimum=0)
     largest = DEFAULT_MODES if chosen == "tucker" else DEFAULT_LARGEST_RANK
     return Plan(tolerance, rank or largest, updates=chosen != "greedy", seed=seed)
-
-
-def _model(system: DiscreteSystem, outcome: Outcome) -> CPModel | TuckerModel:
-    """Put the modes on all nodes and add those of the lifted boundary values."""
-    lifted = system.lifting.factors()
-    factors = []
-    for axis, free, inner in zip(system.axes, system.free, outcome.factors, strict=True):
-        full = np.zeros((axis.size, inner.shape[1]))
-        full[free] = inner
-        factors.append(full)
-    if outcome.core is not None:
-        model = TuckerModel.from_factors(system.axes, outcome.core, factors)
-        return model + _lifted_tucker(system) if lifted else model
-    if lifted:
-        factors = [np.hstack(pair) for pair in zip(factors, lifted, strict=True)]
-    if factors[0].shape[1] == 0:
-        factors = [np.zeros((axis.size, 1)) for axis in system.axes]
-    return CPModel.from_factors(system.axes, factors)
-
-
-def _lifted_tucker(system: DiscreteSystem) -> TuckerModel:
-    """Return the lifted boundary values with their distinct nodal vectors as columns."""
-    core = np.zeros([vectors.shape[1] for vectors in system.lifting.vectors])
-    for coefficient, place in system.lifting.terms:
-        core[place] += coefficient
-    return TuckerModel.from_factors(system.axes, core, system.lifting.vectors)
-
-
-def _provenance(outcome: Outcome, plan: Plan, method: str) -> dict[str, Any]:
-    """What a saved model tells about its origin; an infinite estimate has no place in JSON."""
-    return {
-        "solver": {"method": method, "seed": plan.seed, "version": __version__},
-        "status": outcome.status,
-        "error_estimate": outcome.estimate if np.isfinite(outcome.estimate) else None,
-    }
-
-
-def _without_mean(model: CPModel | TuckerModel) -> CPModel | TuckerModel:
-    without: CPModel | TuckerModel = model - float(model.mean(*model.axes))
-    return without
 
 
 class _Threads:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import scipy.sparse.linalg
 
 from inntd.models.result import Status, Step
 from inntd.solvers.alternating import FLOOR, Outcome, Plan, solve_alternating
@@ -36,14 +37,17 @@ MOST_SWEEPS = 6
 QUASI_OPTIMAL = 1.5  # Galerkin errors over best approximations, in experiments
 SQUARED = 1e-7  # goals below which inner products have too few digits
 FIRST_GOAL = 10.0  # the first sweep leaves out so much more: its subspaces are provisional
+# Functions from which on an axis is long, and how many of its leading ones are looked for at first.
+LONG = 256
+FEW_OF_LONG = 48
 
 
 @dataclass
 class State:
     """A Tucker solution under way.
 
-    `spaces` are the current coordinates of each axis; `bases` and `core` the last solution, with columns of nodal
-    values that are orthonormal in L2.
+    `spaces` are the current coordinates of each axis, `full` those of whole axes; `bases` and `core` the last solution,
+    with columns of nodal values that are orthonormal in L2.
     """
 
     spaces: list[AxisSpace]
@@ -53,6 +57,7 @@ class State:
     missed: list[float] = field(default_factory=list)
     dropped: dict[int, float] = field(default_factory=dict)
     full_rank: dict[int, bool] = field(default_factory=dict)
+    full: dict[int, AxisSpace] = field(default_factory=dict)
 
     @property
     def bounded(self) -> bool:
@@ -169,18 +174,16 @@ def _sweeps(
     assert plan.tolerance is not None
     order = [d for d in range(len(free.sizes)) if free.used(d) != [0] and free.sizes[d] <= LONGEST_AXIS]
     goal = 0.6 * plan.tolerance / max(1.0, float(np.sqrt(len(order))))
-    full: dict[int, AxisSpace] = {}
     before, estimate = float("inf"), float("inf")
     try:
+        state.full = {d: full_space(free, d) for d in order}
         for sweep in range(MOST_SWEEPS):
             # The last axis of a sweep has seen the best of the others: the next one starts beside it.
             axes = order if sweep == 0 else order[1:] if sweep % 2 == 0 else order[-2::-1]
             state.missed = []
             for d in axes or order:
-                if d not in full:
-                    full[d] = full_space(free, d)
                 provisional = sweep == 0 and d != order[-1] and len(order) > 2
-                update_axis(free, state, d, full[d], goal * (FIRST_GOAL if provisional else 1.0))
+                update_axis(free, state, d, state.full[d], goal * (FIRST_GOAL if provisional else 1.0))
             missed = float(np.sqrt(sum(part**2 for part in state.missed)))
             left = float(np.sqrt(sum(part**2 for part in state.dropped.values())))
             estimate = max(QUASI_OPTIMAL * left, missed * min(1.0, missed / before), FLOOR)
@@ -221,7 +224,7 @@ def full_space(system: FreeSystem, d: int) -> AxisSpace:
     """Return coordinates of a whole axis: the eigenbasis of its matrices, or one orthonormal in the mass."""
     own, used = system.matrices[d], system.used(d)
     if len([j for j in used if j != 0]) <= 1:
-        space = spectral_space(own, used)
+        space = spectral_space(own, used, system.loads[d], system.load_error)
         if space is not None:
             return space
     return subspace(system, d, Root.of(own[0]).solve(np.eye(system.sizes[d])))
@@ -258,7 +261,7 @@ def update_axis(system: FreeSystem, state: State, d: int, full: AxisSpace, goal:
     spaces = [full if e == d else space for e, space in enumerate(state.spaces)]
     tensor = solve_core(system, spaces, load_tensor(system, spaces), 0.1 * goal)
     flat = np.moveaxis(tensor, d, 0).reshape(full.size, -1)
-    values, vectors = _leading(flat, precise=goal < SQUARED)
+    values, vectors = _leading(flat, goal, precise=goal < SQUARED)
     tails = np.append(np.cumsum(values[::-1])[::-1], 0.0)
     if tails[0] == 0.0:
         raise np.linalg.LinAlgError("the projected solution vanishes")
@@ -280,18 +283,39 @@ def update_axis(system: FreeSystem, state: State, d: int, full: AxisSpace, goal:
     state.spaces[d] = subspace(system, d, basis)
 
 
-def _leading(flat: Vector, *, precise: bool) -> tuple[Vector, Vector]:
+def _leading(flat: Vector, goal: float, *, precise: bool) -> tuple[Vector, Vector]:
     """Return squared singular values and left singular vectors of an unfolding, largest first.
 
     From the small matrix of its inner products, which costs half of the digits: where they are needed, from a
     triangular factor.
     """
     if not precise:
-        values, vectors = np.linalg.eigh(flat @ flat.T)
+        gram = flat @ flat.T
+        few = _few_leading(gram, goal) if len(gram) >= LONG else None
+        if few is not None:
+            return few
+        values, vectors = np.linalg.eigh(gram)
         return np.maximum(values[::-1], 0.0), vectors[:, ::-1]
     small = np.asarray(np.linalg.qr(flat.T, mode="r")).T if flat.shape[1] > flat.shape[0] else flat
     vectors, sizes, _ = np.linalg.svd(small, full_matrices=False)
     return sizes**2, vectors
+
+
+def _few_leading(gram: Vector, goal: float) -> tuple[Vector, Vector] | None:
+    """Return the leading eigenvalues of a long axis' gram matrix and what is left as one more; None if it is too much.
+
+    By Lanczos' method: a long axis needs few of them. The eigenvector of the rest is none, and is never used.
+    """
+    total = float(np.trace(gram))
+    try:
+        values, vectors = scipy.sparse.linalg.eigsh(gram, k=FEW_OF_LONG, v0=np.ones(len(gram)), tol=1e-12)
+    except scipy.sparse.linalg.ArpackError:
+        return None
+    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    rest = max(total - float(values.sum()), 0.0)
+    if not rest <= 0.1 * goal**2 * total:
+        return None
+    return np.append(values, rest), np.column_stack([vectors, np.zeros(len(gram))])
 
 
 def _basis(space: AxisSpace) -> Vector:
@@ -305,5 +329,6 @@ def _others(system: FreeSystem, state: State, d: int) -> list[int]:
     found = []
     for e, n in enumerate(system.sizes):
         if e != d and system.used(e) != [0]:
-            found.append(n * int(np.prod([r for f, r in enumerate(sizes) if f not in (d, e)])))
+            size = state.full[e].size if e in state.full else n  # fewer than nodes, where loads reach few
+            found.append(size * int(np.prod([r for f, r in enumerate(sizes) if f not in (d, e)])))
     return found
