@@ -54,7 +54,7 @@ def test_solving_takes_as_many_threads_as_asked(
     x = it.Axis("x", 0, 1, elements=8)
     u = it.unknown("u", x)
     problem = it.Problem(strong=-it.laplacian(u) - 2, conditions=[u.on(x) == 0])
-    module: Any = sys.modules["inntd.solvers.solve"]  # as an attribute that name is the function
+    module: Any = sys.modules["inntd.solvers.single"]  # as an attribute that name is the function
     assemble = module.assemble
     monkeypatch.setattr(module, "assemble", lambda given: seen.append(blas()) or assemble(given))
     with threadpool_limits(2, user_api="blas"):
