@@ -56,7 +56,7 @@ def test_solving_takes_as_many_threads_as_asked(
     problem = it.Problem(strong=-it.laplacian(u) - 2, conditions=[u.on(x) == 0])
     module: Any = sys.modules["inntd.solvers.single"]  # as an attribute that name is the function
     assemble = module.assemble
-    monkeypatch.setattr(module, "assemble", lambda given: seen.append(blas()) or assemble(given))
+    monkeypatch.setattr(module, "assemble", lambda *given: seen.append(blas()) or assemble(*given))
     with threadpool_limits(2, user_api="blas"):
         it.solve(problem, threads=threads, progress=False)
         assert blas() == {2}
