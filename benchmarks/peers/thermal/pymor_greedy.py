@@ -111,6 +111,9 @@ def main() -> int:
     options = parser.parse_args()
     names = ["thermal-pymor-small"] if options.quick else options.case or ["thermal-pymor-20"]
     repeat = 1 if options.quick else options.repeat
+    if subprocess.run([options.peer_python, "-c", "import pymor"], capture_output=True, check=False).returncode:
+        print(f"skipped: {options.peer_python} has no pyMOR; name one that has by --peer-python", file=sys.stderr)
+        return 0 if options.quick else 1
     return harness.print_lines((run(name, repeat, options.peer_python) for name in names), options.output)
 
 

@@ -6,7 +6,7 @@ variants are given what does not change from step to step: indices and values of
 the dense matrix of basis values at each point (``dense``: memory of batch times nodes, the fastest form in torch that
 we know), both also compiled by `torch.compile` on request (``--compile``; it needs a C++ compiler). pyinn runs in a
 virtual environment of its own in the folder ``--pyinn DIR``, which is made with pip if it is not there
-(`pyinn_step.py`).
+(`pyinn_side.py`).
 
 Every variant's gradient is compared with that of the explicit model in float64 before a time is printed (pyinn inverts
 its moment matrices in float32: three digits on A). Each line has the ``ratio`` of its time to inntd's; a table follows
@@ -167,7 +167,7 @@ def pyinn_line(data: Data, case: Case, python: Path, threads: int, longest: floa
         np.savez(path, x=data.x, y=data.y, factors=torch.stack(data.factors), s=case.s)
         cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[:threads]))
         done = subprocess.run(
-            ["taskset", "-c", cores, python, Path(__file__).with_name("pyinn_step.py"), path, str(longest), str(STEPS)],
+            ["taskset", "-c", cores, python, Path(__file__).with_name("pyinn_side.py"), path, str(longest), str(STEPS)],
             capture_output=True, text=True, check=True, env={**os.environ, "JAX_PLATFORMS": "cpu"},
         )  # fmt: skip
         found = json.loads(done.stdout.splitlines()[-1])

@@ -1,6 +1,6 @@
 """One training step of pyinn's model, for `step.py`: runs where pyinn, jax and optax are installed.
 
-    python pyinn_step.py BATCH.npz SECONDS STEPS
+    python pyinn_side.py BATCH.npz SECONDS STEPS
 
 The file holds points ``x`` (K, D), values ``y`` (K,), ``factors`` (D, n, M), the number of hops ``s`` (0: linear).
 Prints one JSON line with the median of the seconds of single steps, and writes the gradient by the factors to
