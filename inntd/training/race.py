@@ -30,6 +30,7 @@ Tell = Callable[[dict[str, Any]], None]
 RACE_ROUNDS = 5
 FINALISTS = 2
 SMOOTH = 1e-3  # a score below which the function has neither kinks nor jumps
+CLEARLY = 0.75  # times the score of smooth functions that hats must reach: between samples they know less
 HOPELESS = 10.0  # times the best score, from which on a form has no chance
 FAST = 0.5  # of its score that a hopeless form must reach in a few rounds, to go on
 CONTENDER = 3.0  # times the best score, up to which a form has a part in the mean
@@ -156,9 +157,10 @@ class Race:
         rows = self._rows(spans, self.racing) if rough else self._racing_rows
         label = _label(logarithm, "products of all hats" if rough else "products of all functions")
         samples, orders = Samples(rows, scale.fitted, scale.weights), [span.orders for span in spans]
-        kernel = fit_kernel(samples, orders, random, self.budget, SHARES[0])
-        self.contenders.append(Contender(label, scale, spans, kernel=kernel))
-        self._tell(label, self.contenders[-1].score, modes=kernel.modes)
+        contender = Contender(label, scale, spans, fit_kernel(samples, orders, random, self.budget, SHARES[0]))
+        self._tell(label, contender.score, modes=contender.fit.modes)
+        if not rough or contender.score < CLEARLY * self._ranked()[0].score:
+            self.contenders.append(contender)
 
     def _add_growth(self, logarithm: bool, additive: bool) -> None:
         scale = self._scale(logarithm)
