@@ -38,7 +38,7 @@ WORTH = 0.9  # of the best score that a mean of forms must reach, having more mo
 RACE_SAMPLES = 2000  # that choose the form; more train it
 WIDER_STEPS = 30  # with more samples
 LOGARITHM_FROM = 1.5  # ratio of the largest to the smallest value
-SHARES = (0.4, 0.6, 0.9)  # of the work: after the products, after the first rounds, after the growth
+SHARES = (0.45, 0.6, 0.9)  # of the work: after the products, after the first rounds, after the growth
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Race:
         logarithms = [False, True] if self._may_be_logarithm() else [False]
         random = np.random.default_rng([self.seed, 1])
         for logarithm in logarithms:
-            if not self.contenders or not self.budget.over(0.5 * SHARES[0]):
+            if not self.contenders or not self.budget.over(0.6 * SHARES[0]):
                 self._add_kernel(logarithm, random)
         if self.hats and self._ranked()[0].score > SMOOTH and not self.budget.over(SHARES[0]):
             self._add_kernel(self._ranked()[0].scale.logarithm, random, rough=True)
