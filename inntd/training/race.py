@@ -158,9 +158,9 @@ class Race:
         label = _label(logarithm, "products of all hats" if rough else "products of all functions")
         samples, orders = Samples(rows, scale.fitted, scale.weights), [span.orders for span in spans]
         contender = Contender(label, scale, spans, fit_kernel(samples, orders, random, self.budget, SHARES[0]))
-        self._tell(label, contender.score, modes=contender.fit.modes)
         if not rough or contender.score < CLEARLY * self._ranked()[0].score:
             self.contenders.append(contender)
+        self._tell(label, contender.score, modes=contender.fit.modes)
 
     def _add_growth(self, logarithm: bool, additive: bool) -> None:
         scale = self._scale(logarithm)
