@@ -95,8 +95,13 @@ void step(benchmark::State& state, const Case& which) {
   }
   const auto& table = training.model.tables[0];
   const double modes = which.modes, axes = which.axes, points = static_cast<double>(kPoints);
-  // Forward and backward rows, three products per axis. Bytes: products written, read and written, read.
-  const Work work = {axes * modes * (4.0 * table.width + 3.0), axes * modes * 4.0 * static_cast<double>(sizeof(T))};
+  // Forward and backward rows, three products per axis; narrow bases go forward twice. Bytes beyond the first cache
+  // level: products written, read and written, read; with narrow bases none, but the points' rows and weights.
+  const bool narrow = table.width <= 2;
+  const double flops = axes * modes * (narrow ? 6.0 * table.width + 4.0 : 4.0 * table.width + 3.0);
+  const double bytes =
+      static_cast<double>(sizeof(T)) * axes * (narrow ? 2.0 : 4.0 * modes) + (narrow ? 4.0 * axes : 0.0);
+  const Work work = {flops, bytes};
   report<T>(state, "points/s", points, work, machine().cache, watch);
 }
 
