@@ -393,3 +393,14 @@ def test_many_samples_are_as_good_as_few(noise: float) -> None:
     y = y + noise * y.std() * random.standard_normal(3000)
     few, many = (fit_automatic(x[:count], y[:count], max_seconds=4) for count in (500, 3000))
     assert relative_error(many.model, function, 3) < relative_error(few.model, function, 3)
+
+
+def test_an_interrupt_among_many_samples_keeps_what_the_race_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("inntd.training.race.Race._more", stop)
+    x = np.random.default_rng(0).random((2100, 2))
+    found = fit_automatic(x, np.sin(3 * x[:, 0]) * x[:, 1], max_seconds=1)
+    assert found.status == "interrupted"
+    assert relative_error(found.model, lambda a, b: np.sin(3 * a) * b, 2) < 1e-3

@@ -84,11 +84,15 @@ class Race:
                 raise
         ranked = self._ranked()
         scores = {contender.label: contender.score for contender in ranked}
-        best = ranked[0]
-        if len(self.racing) < len(self.y) and not interrupted:
-            best = self._widened(best)
-            ranked = [best]
-        members, weights, score = _mean(ranked)
+        if len(self.racing) == len(self.y):
+            members, weights, score = _mean(ranked)
+        else:
+            best = ranked[0]
+            try:
+                best = best if interrupted else self._widened(best)
+            except KeyboardInterrupt:
+                interrupted = True
+            members, weights, score = [best], [1.0], best.score
         cut = any(contender.growth is not None and not contender.growth.finished for contender in members)
         return Winner(members, weights, score, scores, cut, interrupted)
 
