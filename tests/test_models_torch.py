@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,14 @@ def test_training_on_batches_of_a_loader_lowers_the_loss() -> None:
 def _gradients(rank: int, world: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world)
+    _steps(rank, world, folder)
+    # torch's reducers hold the process group: one that outlives it until the interpreter ends may abort the process
+    gc.collect()
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def _steps(rank: int, world: int, folder: str) -> None:
     for number, model in enumerate(models()):
         parallel = DistributedDataParallel(model)
         optimizer = torch.optim.SGD(parallel.parameters(), 0.1)
@@ -85,7 +94,6 @@ def _gradients(rank: int, world: int, folder: str) -> None:
             gradients = [parameter.grad.clone() for parameter in model.parameters()]
             optimizer.step()
         torch.save(gradients, f"{folder}/gradients-{number}-{rank}.pt")
-    torch.distributed.destroy_process_group()
 
 
 @pytest.mark.filterwarnings("ignore")
