@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 Status = Literal["converged", "max_rank", "stagnated", "diverged", "interrupted"]
+Certainty = Literal["estimate", "guaranteed"]
 
 Model = TypeVar("Model")
 
@@ -20,15 +21,23 @@ class ErrorEstimate:
         Distance to the solution of the discrete system, of which the separated model is an approximation.
     discretisation
         Distance of the discrete system's solution to the exact one; None where it was not computed.
+    by_axis
+        Shares of the axes, by name, in the discretisation error.
+    certainty
+        ``"guaranteed"`` where `algebraic` is a proven bound, up to round-off; ``"estimate"`` elsewhere.
 
     Examples
     --------
     >>> ErrorEstimate(algebraic=3e-7).total
     3e-07
+    >>> print(ErrorEstimate(3e-7, 2e-6))
+    2.3e-06 (algebraic 3.0e-07, discretisation 2.0e-06)
     """
 
     algebraic: float
     discretisation: float | None = None
+    by_axis: dict[str, float] = field(default_factory=dict)
+    certainty: Certainty = "estimate"
 
     @property
     def total(self) -> float:
