@@ -1,5 +1,6 @@
 """Many coordinates: separated models, what is computed from them, and their files."""
 
+from inntd.models import kinds, reduced_files  # noqa: F401 (they tell files how classes are written and read)
 from inntd.models.cp import CPModel
 from inntd.models.field import Field
 from inntd.models.files import load, save

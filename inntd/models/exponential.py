@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from inntd.axes import Axis
+from inntd.models import files
 from inntd.models.cp import CPModel
 from inntd.models.points import Extrapolate
 from inntd.models.sampling import REPLICATES, sobol_points
@@ -122,9 +123,7 @@ class ExponentialModel(torch.nn.Module):
         self, path: str | os.PathLike[str], *, overwrite: bool = False, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Write the model to a file; see `CPModel.save`."""
-        from inntd.models.files import save
-
-        save(self, path, overwrite=overwrite, metadata=metadata)
+        files.save(self, path, overwrite=overwrite, metadata=metadata)
 
     def _measure(self) -> float:
         sizes = [axis.size if axis.discrete else axis.domain[1] - axis.domain[0] for axis in self.axes]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from inntd.axes import Axis, assembly
-from inntd.models import functional, memory
+from inntd.models import files, functional, memory
 from inntd.models.cp import CPModel
 from inntd.models.explicit import explicit_tucker
 from inntd.models.metric import integrals
@@ -288,9 +288,7 @@ class ReducedModel(Named, torch.nn.Module):
         self, path: str | os.PathLike[str], *, overwrite: bool = False, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Write the model to a file that `inntd.load` reads; see `CPModel.save`."""
-        from inntd.models.files import save
-
-        save(self, path, overwrite=overwrite, metadata=metadata)
+        files.save(self, path, overwrite=overwrite, metadata=metadata)
 
     # ---------------------------------------------------------------------------------------------------- internals
 

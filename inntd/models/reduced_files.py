@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from inntd.axes import Axis
+from inntd.models.files import Kind, register
+from inntd.models.packing import MOST_AXES, Malformed, Tensors, axis_of, packed, stored, unpacked
 from inntd.models.products import Products
 from inntd.models.reduced import ReducedModel
 from inntd.models.reduced_system import Coercivity, ReducedSystem
 
 
-def contents(model: ReducedModel) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Return what JSON carries of a reduced model, and its tensors."""
+def _contents(model: ReducedModel) -> tuple[dict[str, Any], Tensors]:
     system, products = model.system, model.products
-    fields: dict[str, Any] = {
-        "axes": [axis.to_dict() for axis in model.axes],
-        "parameters": [model.axes.index(axis) for axis in model.parameter_axes],
-        "function_axes": [axis.to_dict() for axis in products.axes],
-        "projection": system.projection,
-    }
     tensors = {"core": model.core, "index": torch.from_numpy(products.index), "scale": torch.from_numpy(products.scale)}
     tensors |= {f"factors.{d}": factor for d, factor in enumerate(model.factors)}
     tensors |= {f"columns.{d}": columns for d, columns in enumerate(products.columns)}
@@ -30,23 +24,21 @@ def contents(model: ReducedModel) -> tuple[dict[str, Any], dict[str, torch.Tenso
     if system.coercivity is not None:
         arrays |= {f"coercivity.{name}": getattr(system.coercivity, name) for name in ("terms", "reference", "sign")}
     tensors |= {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    return fields, tensors
+    tensors = stored(tensors)
+    return {
+        "axes": [packed(axis.to_dict(), f"axes.{d}", tensors) for d, axis in enumerate(model.axes)],
+        "parameters": [model.axes.index(axis) for axis in model.parameter_axes],
+        "function_axes": [
+            packed(axis.to_dict(), f"function_axes.{d}", tensors) for d, axis in enumerate(products.axes)
+        ],
+        "projection": system.projection,
+    }, tensors
 
 
-def restored(
-    axes: Sequence[Axis],
-    parameters: Sequence[Axis],
-    finer: Sequence[Axis],
-    projection: Any,
-    tensors: dict[str, torch.Tensor],
-) -> ReducedModel:
-    """Return the model of `contents`, with everything checked that would be used.
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError
-        When something is missing or does not fit together.
-    """
+def _restored(fields: dict[str, Any], tensors: Tensors) -> ReducedModel:
+    axes, places, finer = _axes(fields, tensors)
+    parameters = [axes[d] for d in places]
+    projection = fields["projection"]
     merged = [axis for axis in axes if axis not in parameters]
     columns = tuple(tensors[f"columns.{d}"] for d in range(len(finer)))
     factors = [tensors[f"factors.{d}"] for d in range(len(merged))]
@@ -65,7 +57,21 @@ def restored(
     return ReducedModel(axes, parameters, Products(tuple(finer), columns, index, scale), system, core, factors)
 
 
-def _system(projection: Any, tensors: dict[str, torch.Tensor]) -> ReducedSystem:
+def _axes(fields: dict[str, Any], tensors: Tensors) -> tuple[list[Axis], list[int], list[Axis]]:
+    """Return all axes, the places of the parameters among them, and the axes of the parameters' functions."""
+    described, finer, places = fields["axes"], fields["function_axes"], fields["parameters"]
+    for entries in (described, finer, places):
+        if not isinstance(entries, list) or not 0 < len(entries) <= MOST_AXES:
+            raise Malformed("its axes are no list")
+    if not all(isinstance(d, int) for d in places) or len(set(places)) != len(places) or len(finer) != len(places):
+        raise Malformed("its parameters are none of its axes")
+    merged = [d for d in range(len(described)) if d not in places]
+    sizes = {d: f"columns.{i}" for i, d in enumerate(places)} | {d: f"factors.{i}" for i, d in enumerate(merged)}
+    axes = [axis_of(unpacked(entry, tensors), tensors[sizes[d]]) for d, entry in enumerate(described)]
+    return axes, places, [axis_of(unpacked(entry, tensors), tensors[f"columns.{i}"]) for i, entry in enumerate(finer)]
+
+
+def _system(projection: Any, tensors: Tensors) -> ReducedSystem:
     operator, load = tensors["operator"].numpy(), tensors["load"].numpy()
     rows, right = tensors["residual_operator"].numpy(), tensors["residual_load"].numpy()
     _check(operator.ndim == 3 and load.ndim == 2 and operator.shape[1:] == (load.shape[1],) * 2, "its matrices")
@@ -85,3 +91,6 @@ def _system(projection: Any, tensors: dict[str, torch.Tensor]) -> ReducedSystem:
 def _check(fits: Any, what: str) -> None:
     if not bool(fits):
         raise ValueError(f"{what} do not fit together")
+
+
+register(ReducedModel.file_kind, Kind(_contents, _restored))

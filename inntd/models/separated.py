@@ -13,7 +13,7 @@ import torch
 
 from inntd import _checks
 from inntd.axes import Axis
-from inntd.models import comparison, functional, memory
+from inntd.models import comparison, files, functional, memory
 from inntd.models.doubled import Array
 from inntd.models.error import Separated, relative_error
 from inntd.models.factored import Factored
@@ -316,9 +316,7 @@ class SeparatedModel(Factored):
         OSError
             When writing fails.
         """
-        from inntd.models.files import save
-
-        save(self, path, overwrite=overwrite, metadata=metadata)
+        files.save(self, path, overwrite=overwrite, metadata=metadata)
 
     # ---------------------------------------------------------------------------------------------------- internals
 

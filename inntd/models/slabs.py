@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from inntd.axes import Axis
-from inntd.models import memory
+from inntd.models import files, memory
 from inntd.models.points import Extrapolate, as_tensor, check_coordinates, check_points
 from inntd.models.separated import Norm, SeparatedModel
 from inntd.models.tucker import TuckerModel
@@ -163,9 +163,7 @@ class SlabModel(torch.nn.Module):
         self, path: str | os.PathLike[str], *, overwrite: bool = False, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Write the field to a file that `inntd.load` reads, to the bit; see `CPModel.save`."""
-        from inntd.models.files import save
-
-        save(self, path, overwrite=overwrite, metadata=metadata)
+        files.save(self, path, overwrite=overwrite, metadata=metadata)
 
     def extra_repr(self) -> str:
         """Describe the field in one line."""
