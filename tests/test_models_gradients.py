@@ -16,7 +16,7 @@ from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import functional_call, hessian, jacfwd, jacrev, jvp, vmap
 
 import inntd as it
-from inntd.models import functional, tucker_functional
+from inntd.models import functional, rows, tucker_functional
 
 # Forward differentiation loads a part of torch that torch itself has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
@@ -148,10 +148,10 @@ def test_grids_are_differentiable(form: Form) -> None:
 def test_basis_rows_of_every_order(order: int) -> None:
     axis = it.Axis("x", 0, 2, elements=8, s=2)
     x = interior_points([axis], 5)[:, 0].requires_grad_()
-    values, index = functional.basis_rows(x, axis, order)
+    values, index = rows.basis_rows(x, axis, order)
     expected = basis_matrix(axis, x.detach().numpy(), order)
     np.testing.assert_allclose(values.detach(), np.take_along_axis(expected, index.numpy(), 1), atol=1e-12)
-    assert gradcheck(lambda x: functional.basis_rows(x, axis, order)[0], (x,), atol=1e-3, rtol=1e-6)
+    assert gradcheck(lambda x: rows.basis_rows(x, axis, order)[0], (x,), atol=1e-3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)

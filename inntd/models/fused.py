@@ -18,6 +18,7 @@ import torch
 
 from inntd import _kernels
 from inntd.axes import Axis
+from inntd.models.composed import composed_jet, composed_values
 from inntd.models.points import check_coordinates
 
 Tensor = torch.Tensor
@@ -92,8 +93,6 @@ class _Values(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         points, *factors = ctx.saved_tensors
         if torch.is_grad_enabled():
-            from inntd.models.functional import composed_values
-
             return (None, *compose_gradients(composed_values(ctx.axes, factors, points), [points, *factors], slopes))
         gradients, by_points = values_gradients(ctx.axes, factors, points, slopes[0], ctx.needs_input_grad[1])
         return (None, by_points, *gradients)
@@ -113,8 +112,6 @@ class _Jet(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor | None) -> tuple[Tensor | None, ...]:
         points, *factors = ctx.saved_tensors
         if torch.is_grad_enabled() or ctx.needs_input_grad[1]:
-            from inntd.models.functional import composed_jet
-
             graph = torch.is_grad_enabled()
             with torch.enable_grad():
                 inputs = (

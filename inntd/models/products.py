@@ -11,7 +11,7 @@ import torch
 
 from inntd._kernels import core
 from inntd.axes import Axis
-from inntd.models import functional
+from inntd.models.rows import contract
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -51,7 +51,7 @@ class Products:
         """Return the values (K, Q) at points (K, P), differentiable with respect to these."""
         values = torch.from_numpy(self.scale).expand(points.shape[0], -1)
         for d, (axis, columns) in enumerate(zip(self.axes, self.columns, strict=True)):
-            values = values * functional.contract(axis, columns, points[:, d])[:, torch.from_numpy(self.index[:, d])]
+            values = values * contract(axis, columns, points[:, d])[:, torch.from_numpy(self.index[:, d])]
         return values
 
     def at(self, point: Sequence[float] | Array) -> Array:
@@ -72,7 +72,7 @@ class Products:
     def fixed(self, d: int, value: float) -> Products:
         """Return the products as functions of the other coordinates, with that of axis `d` held still."""
         point = torch.tensor([value], dtype=torch.float64)
-        row = functional.contract(self.axes[d], self.columns[d], point)[0].numpy()
+        row = contract(self.axes[d], self.columns[d], point)[0].numpy()
         return self._without(d, row)
 
     def averaged(self, d: int, weights: Array) -> Products:

@@ -19,6 +19,7 @@ from inntd.models.named import Named
 from inntd.models.points import Extrapolate, check_coordinates, check_points
 from inntd.models.products import Products
 from inntd.models.reduced_system import ReducedSystem
+from inntd.models.rows import contract
 from inntd.models.sampling import REPLICATES, sobol_points
 from inntd.models.tucker import TuckerModel
 
@@ -191,7 +192,7 @@ class ReducedModel(Named, torch.nn.Module):
         weights = self._weights(torch.stack([x.reshape(-1) for x in mesh], dim=1))
         space = self.core
         for axis, factor in zip(self.merged, self.factors, strict=True):
-            rows = functional.contract(axis, factor, arrays[axis].reshape(-1))
+            rows = contract(axis, factor, arrays[axis].reshape(-1))
             space = torch.tensordot(space, rows, dims=([0], [1])).movedim(-1, len(self.merged) - 1)
         # Each axis went to the back of the merged ones, so they are in order again; the functions come last.
         values = weights @ _columns(space).T
@@ -213,7 +214,7 @@ class ReducedModel(Named, torch.nn.Module):
             if axis in self.parameter_axes:
                 values[axis] = float(point)
             else:
-                rows[axis] = functional.contract(axis, self.factors[self.merged.index(axis)], point)[0]
+                rows[axis] = contract(axis, self.factors[self.merged.index(axis)], point)[0]
         products, left = self.products, list(self.parameter_axes)
         for axis, number in values.items():
             products = products.fixed(left.index(axis), number)
@@ -305,7 +306,7 @@ class ReducedModel(Named, torch.nn.Module):
         """Return the functions of space (K, N + L) at points of all axes."""
         found = self.core.expand(1, *self.core.shape)
         for axis, factor in zip(self.merged, self.factors, strict=True):
-            rows = functional.contract(axis, factor, points[:, self.axes.index(axis)])
+            rows = contract(axis, factor, points[:, self.axes.index(axis)])
             if found.shape[0] == 1:
                 found = (rows @ found.reshape(found.shape[1], found[0, 0].numel())).reshape(len(rows), *found.shape[2:])
             else:

@@ -13,7 +13,7 @@ import torch
 
 from inntd import _checks
 from inntd.axes import Axis
-from inntd.models import comparison, files, functional, memory
+from inntd.models import comparison, files, memory
 from inntd.models.doubled import Array
 from inntd.models.error import Separated, relative_error
 from inntd.models.factored import Factored
@@ -22,6 +22,7 @@ from inntd.models.forms import Form
 from inntd.models.metric import integrals
 from inntd.models.norms import exp
 from inntd.models.points import Extrapolate, check_coordinates, check_points
+from inntd.models.rows import contract
 
 Norm: TypeAlias = Literal["L2", "H1"]
 NORMS: tuple[Norm, ...] = ("L2", "H1")
@@ -331,7 +332,7 @@ class SeparatedModel(Factored):
         point = torch.tensor([float(x)], dtype=torch.float64)
         check_coordinates(point, axis, name=axis.name)
         factor = torch.from_numpy(self._array(axis))
-        row: Array = functional.contract(axis, factor, point)[0].numpy()
+        row: Array = contract(axis, factor, point)[0].numpy()
         return row
 
     def _operand(self: Model, other: Any) -> Model | None:

@@ -1,10 +1,8 @@
-r"""Evaluation of Tucker models as functions of tensors, differentiable any number of times.
+"""Evaluation of Tucker models as functions of tensors, differentiable any number of times.
 
 The contract is that of `functional`, with a core (r_1, ..., r_D) and factors (axis.size, r_d). On the CPU the compiled
-core computes values, their first derivatives, and jets (`inntd.models.tucker_fused`). For other derivatives, under
-torch.func's transformations and on other devices every axis gives a row of r_d numbers at each point, and the core is
-contracted with one row after the other: about :math:`2 \prod r_d` operations. The axis of the largest rank is taken
-first, which leaves the least behind.
+core computes values, their first derivatives, and jets (`inntd.models.tucker_fused`); for other derivatives, under
+torch.func's transformations and on other devices they are compositions (`inntd.models.tucker_composed`).
 """
 
 from __future__ import annotations
@@ -16,7 +14,9 @@ import torch
 
 from inntd.axes import Axis
 from inntd.models import tucker_fused
-from inntd.models.functional import NUMBERS_AT_ONCE, contract, differentiable_by_core, watched
+from inntd.models.functional import NUMBERS_AT_ONCE, differentiable_by_core, watched
+from inntd.models.rows import contract
+from inntd.models.tucker_composed import composed_jet, composed_values
 
 Tensor = torch.Tensor
 Axes = Sequence[Axis]
@@ -39,10 +39,10 @@ def values(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) 
 def jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return values (K,), gradients (K, D) and diagonal second derivatives (K, D) at points (K, D)."""
     if watched([points, core, *factors]):
-        return _composed_jet(axes, core, factors, points)
+        return composed_jet(axes, core, factors, points)
     if points.device.type == "cpu":
         return tucker_fused.plain_jet(axes, core, factors, points)
-    parts = [_composed_jet(axes, core, factors, part) for part in _parts(core, points)]
+    parts = [composed_jet(axes, core, factors, part) for part in _parts(core, points)]
     u, gradient, second = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
     return u, gradient, second
 
@@ -91,47 +91,3 @@ def _parts(core: Tensor, points: Tensor) -> tuple[Tensor, ...]:
     """Return the points in parts for which what is left of the core after its largest axis is small."""
     left = core.numel() // max(core.shape)
     return torch.split(points, max(1, NUMBERS_AT_ONCE // left))
-
-
-def _ordered(core: Tensor) -> tuple[list[int], Tensor]:
-    """Return the axes by increasing rank, and the core (∏ of all ranks but the largest, largest rank) in that order."""
-    order = sorted(range(core.ndim), key=lambda d: core.shape[d])
-    return order, core.permute(order).reshape(-1, core.shape[order[-1]])
-
-
-def composed_values(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> Tensor:
-    """Return the values (K,) as a composition of torch's operations: the oracle of the compiled kernels."""
-    order, matrix = _ordered(core)
-    rows = [contract(axis, factor, points[:, d]) for d, (axis, factor) in enumerate(zip(axes, factors, strict=True))]
-    return _behind(matrix, [rows[d] for d in order])[0].squeeze(-1)
-
-
-def _behind(matrix: Tensor, rows: Sequence[Tensor]) -> list[Tensor]:
-    """Return the core contracted with all rows (K, r_e), e >= d: tensors (K, r_1 ··· r_{d-1}) for d = 1..D."""
-    found = [rows[-1] @ matrix.T]
-    for row in reversed(rows[:-1]):
-        count, rank = row.shape
-        block = found[-1].reshape(count, found[-1].shape[1] // rank, rank)
-        found.append((block @ row.unsqueeze(-1)).squeeze(-1))
-    return found[::-1]
-
-
-def _composed_jet(axes: Axes, core: Tensor, factors: Sequence[Tensor], points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    order, matrix = _ordered(core)
-    functions = [
-        [contract(axis, factor, points[:, d], k) for k in (0, 1, 2)]
-        for d, (axis, factor) in enumerate(zip(axes, factors, strict=True))
-    ]
-    behind = _behind(matrix, [functions[d][0] for d in order])
-    before = torch.ones_like(points[:, :1])  # products (K, r_1 ··· r_{d-1}) of the rows of the axes before d
-    gradient, second = [points] * len(order), [points] * len(order)
-    for place, d in enumerate(order):
-        f = functions[d]
-        if place + 1 < len(order):
-            after = behind[place + 1].reshape(*before.shape, f[0].shape[1])
-            slope = (before.unsqueeze(-2) @ after).squeeze(-2)  # (K, r_d), by which the value depends on row d
-        else:
-            slope = before @ matrix
-        gradient[d], second[d] = (slope * f[1]).sum(-1), (slope * f[2]).sum(-1)
-        before = (before.unsqueeze(-1) * f[0].unsqueeze(-2)).flatten(1)
-    return behind[0].squeeze(-1), torch.stack(gradient, -1), torch.stack(second, -1)

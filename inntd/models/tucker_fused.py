@@ -15,6 +15,7 @@ from inntd import _kernels
 from inntd.axes import Axis
 from inntd.models.fused import AxesHandle, compose_gradients
 from inntd.models.points import check_coordinates
+from inntd.models.tucker_composed import composed_values
 
 Tensor = torch.Tensor
 Axes = Sequence[Axis]
@@ -77,8 +78,6 @@ class _Values(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         points, core, *factors = ctx.saved_tensors
         if torch.is_grad_enabled():
-            from inntd.models.tucker_functional import composed_values
-
             outputs = composed_values(ctx.axes, core, factors, points)
             return (None, *compose_gradients(outputs, [points, core, *factors], slopes))
         by_points = ctx.needs_input_grad[1]
