@@ -303,7 +303,7 @@ def _predict(options: argparse.Namespace) -> int:
 def _predicted(model: Path, path: Path) -> Iterator[dict[str, Values]]:
     """Yield columns of predictions, in pieces: targets, or a class and its probabilities; of a field alone, "u"."""
     import inntd
-    from inntd.training.estimator_files import estimator_class
+    from inntd.training.estimators import estimator_class
     from inntd.training.pieces import read_pieces
 
     kind = estimator_class(model)

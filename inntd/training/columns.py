@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inntd.training.conventions import as_numbers
+from inntd.training.listing import listed
 
 Array = npt.NDArray[np.float64]
 
@@ -90,7 +91,7 @@ def apply_columns(X: Any, columns: Sequence[Column], *, nan: str) -> Array:
             row = int(np.flatnonzero(unknown)[0])
             raise ValueError(
                 f"column {names[d]!r} has categories that the training data lack: {values[row]!r} in row {row} "
-                f"({int(unknown.sum())} such rows); known are {_listed(known)}"
+                f"({int(unknown.sum())} such rows); known are {listed(known)}"
             )
     _whole_rows(x, names, nan)
     return x
@@ -172,7 +173,7 @@ def _categorical_indices(categorical: Sequence[str | int], names: Sequence[str])
     for entry in categorical:
         if isinstance(entry, str):
             if entry not in names:
-                raise ValueError(f"categorical names the column {entry!r}, the data have {_listed(names)}")
+                raise ValueError(f"categorical names the column {entry!r}, the data have {listed(names)}")
             found.append(list(names).index(entry))
         else:
             index = int(entry)
@@ -206,8 +207,3 @@ def _coded(values: npt.NDArray[Any], categories: Sequence[Any]) -> Array:
     """Return the numbers of categories; NaN for missing and unknown ones."""
     codes = {value: float(code) for code, value in enumerate(categories)}
     return np.array([np.nan if _is_missing(value) else codes.get(value, np.nan) for value in values])
-
-
-def _listed(names: Sequence[Any], most: int = 12) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

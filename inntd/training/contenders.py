@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,13 +12,16 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from inntd.models.cp import CPModel
+from inntd.training.budget import Budget
 from inntd.training.growth import Growth
 from inntd.training.product_kernel import ProductKernel
-from inntd.training.separated_fit import SeparatedFit
+from inntd.training.separated_fit import Samples, SeparatedFit
 from inntd.training.spans import Span
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+
+WIDER_STEPS = 30  # of a growth, with more samples
 
 
 @dataclass(frozen=True)
@@ -62,43 +66,118 @@ class Scale:
 
 
 @dataclass
-class Contender:
-    """One form in the race: products of all functions, or a growth."""
+class Contender(ABC):
+    """One form in the race, and what it has fitted so far."""
 
     label: str
     scale: Scale
     spans: Sequence[Span]
-    kernel: ProductKernel | None = None
-    growth: Growth | None = None
 
     @property
+    @abstractmethod
     def fit(self) -> ProductKernel | SeparatedFit:
         """The best fit so far."""
-        if self.kernel is not None:
-            return self.kernel
-        assert self.growth is not None
+
+    @property
+    @abstractmethod
+    def errors(self) -> Array:
+        """Leave-one-out errors (K,) of what is fitted."""
+
+    @property
+    @abstractmethod
+    def score(self) -> float:
+        """The score of these errors."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether more time would change nothing."""
+        return True
+
+    def reduced(self, random: np.random.Generator) -> Contender:
+        """Return the form with no more modes than it needs, before it learns from more samples."""
+        return self
+
+    @abstractmethod
+    def affordable(self, work: float) -> float:
+        """Return from how many samples so much work lets it learn."""
+
+    @abstractmethod
+    def widened(self, samples: Samples, scale: Scale, budget: Budget) -> Contender:
+        """Return the form after it has learnt from other samples."""
+
+
+@dataclass
+class KernelContender(Contender):
+    """Products of all functions."""
+
+    kernel: ProductKernel
+
+    @property
+    def fit(self) -> ProductKernel:
+        """The fit."""
+        return self.kernel
+
+    @property
+    def errors(self) -> Array:
+        """Leave-one-out errors, which are exact."""
+        return self.kernel.errors
+
+    @property
+    def score(self) -> float:
+        """The score of these errors."""
+        return self.scale.score(self.kernel.errors)
+
+    def reduced(self, random: np.random.Generator) -> KernelContender:
+        """Return the form with no more modes than it needs."""
+        return replace(self, kernel=self.kernel.reduced(random))
+
+    def affordable(self, work: float) -> float:
+        """Return from how many samples so much work lets it learn."""
+        return work / (3.0 * self.kernel.modes**2)
+
+    def widened(self, samples: Samples, scale: Scale, budget: Budget) -> KernelContender:
+        """Return the form after one more fit."""
+        return replace(self, scale=scale, kernel=self.kernel.widened(samples, budget))
+
+
+@dataclass
+class GrowthContender(Contender):
+    """Few modes, one after the other."""
+
+    growth: Growth
+
+    @property
+    def fit(self) -> SeparatedFit:
+        """The best fit so far."""
         return self.growth.best
 
     @property
     def errors(self) -> Array:
-        """Leave-one-out errors (K,) of what is fitted; linearised ones of growths are too small, which is mended."""
-        if self.kernel is not None:
-            return self.kernel.errors
-        assert self.growth is not None
+        """Leave-one-out errors; linearised ones are too small, which is mended."""
         return self._optimism * self.growth.best.leave_one_out(self.growth.samples)
 
     @property
     def score(self) -> float:
         """The score of these errors."""
-        if self.kernel is not None:
-            return self.scale.score(self.kernel.errors)
-        assert self.growth is not None
         return self._optimism * self.growth.score
 
     @property
+    def finished(self) -> bool:
+        """Whether the growth has come to its end."""
+        return self.growth.finished
+
+    @property
     def _optimism(self) -> float:
-        assert self.growth is not None
         return 1.0 + min(self.growth.best.parameters / len(self.growth.samples.y), 1.0)
+
+    def affordable(self, work: float) -> float:
+        """Return from how many samples so much work lets it learn."""
+        return work / (2.0 * WIDER_STEPS * self.growth.best.parameters**2)
+
+    def widened(self, samples: Samples, scale: Scale, budget: Budget) -> GrowthContender:
+        """Return the form after some more steps."""
+        self.growth.widen(samples, scale.score)
+        return replace(self, scale=scale)
 
 
 @dataclass

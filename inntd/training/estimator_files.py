@@ -57,13 +57,10 @@ def load(cls: type[Any], path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"{path} is no readable {cls.__name__}: {reason}") from None
 
 
-def estimator_class(path: str | os.PathLike[str]) -> Any:
-    """Return the class of the estimator in a file, or None where it holds a field alone."""
-    from inntd.training.estimators import INNClassifier, INNRegressor
-
+def estimator_name(path: str | os.PathLike[str]) -> str | None:
+    """Return the name of the estimator's class in a file, or None where it holds a field alone."""
     described = load_model(path).metadata.get(ENTRY)
-    name = described.get("class") if isinstance(described, dict) else None
-    return {"INNClassifier": INNClassifier, "INNRegressor": INNRegressor}.get(str(name))
+    return str(described.get("class")) if isinstance(described, dict) else None
 
 
 def _restored(estimator: Any, model: Any, described: Mapping[str, Any]) -> Any:

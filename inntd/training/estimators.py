@@ -342,3 +342,9 @@ class INNClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
             raise ValueError(f"rows with missing values have no class, the first is row {row}: leave them out")
         labels: npt.NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
         return labels
+
+
+def estimator_class(path: str | os.PathLike[str]) -> type[_Estimator] | None:
+    """Return the class of the estimator in a file, or None where it holds a field alone."""
+    known: dict[str | None, type[_Estimator]] = {"INNClassifier": INNClassifier, "INNRegressor": INNRegressor}
+    return known.get(estimator_files.estimator_name(path))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inntd.training.tables import missing_columns
+from inntd.training.listing import missing_columns
 
 Array = npt.NDArray[np.float64]
 

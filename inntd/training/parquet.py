@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inntd.training.tables import column_values, missing_columns, need_pyarrow
+from inntd.training.listing import missing_columns
+from inntd.training.tables import column_values, need_pyarrow
 
 Array = npt.NDArray[np.float64]
 

@@ -15,13 +15,13 @@ from inntd.models.atomic import written_aside
 from inntd.training import large
 from inntd.training.batches import rows_at_once
 from inntd.training.given import file_is_large
+from inntd.training.listing import missing_columns
 from inntd.training.npy import NpyColumns
 from inntd.training.parquet import ParquetColumns
 from inntd.training.tables import (
     BLOCK,
     SUFFIXES,
     NamedColumns,
-    missing_columns,
     need_pyarrow,
     read_header,
     read_table,

@@ -9,7 +9,7 @@ as time allows train the winner.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inntd.training.budget import RATE, Budget
-from inntd.training.contenders import Contender, Scale, Winner, least_mean
+from inntd.training.contenders import Contender, GrowthContender, KernelContender, Scale, Winner, least_mean
 from inntd.training.growth import EXACT, Growth, Settings
 from inntd.training.product_kernel import fit_kernel
 from inntd.training.separated_fit import Samples
@@ -36,7 +36,6 @@ FAST = 0.5  # of its score that a hopeless form must reach in a few rounds, to g
 CONTENDER = 3.0  # times the best score, up to which a form has a part in the mean
 WORTH = 0.9  # of the best score that a mean of forms must reach, having more modes
 RACE_SAMPLES = 2000  # that choose the form; more train it
-WIDER_STEPS = 30  # with more samples
 LOGARITHM_FROM = 1.5  # ratio of the largest to the smallest value
 SHARES = (0.45, 0.6, 0.9)  # of the work: after the products, after the first rounds, after the growth
 
@@ -93,7 +92,7 @@ class Race:
             except KeyboardInterrupt:
                 interrupted = True
             members, weights, score = [best], [1.0], best.score
-        cut = any(contender.growth is not None and not contender.growth.finished for contender in members)
+        cut = not all(contender.finished for contender in members)
         return Winner(members, weights, score, scores, cut, interrupted)
 
     def _ranked(self) -> list[Contender]:
@@ -113,15 +112,14 @@ class Race:
             if (not additive and len(self.spans) == 1) or self.budget.over(SHARES[1]) or self._exact():
                 continue
             self._add_growth(logarithm, additive)
-        growths = [contender for contender in self._ranked() if contender.growth is not None][:FINALISTS]
+        growths = [contender for contender in self._ranked() if isinstance(contender, GrowthContender)][:FINALISTS]
         used = self.budget.spent / self.budget.seconds
         for place, contender in enumerate(growths, start=1):
             self._finish(contender, used + (SHARES[2] - used) * place / len(growths))
 
-    def _finish(self, contender: Contender, share: float) -> None:
+    def _finish(self, contender: GrowthContender, share: float) -> None:
         """Let a growth go on to its end, while it may win."""
         growth, before = contender.growth, np.inf
-        assert growth is not None
         while not (growth.finished or self.budget.over(share) or self._exact()):
             if contender.score > HOPELESS * self._ranked()[0].score and contender.score > FAST * before:
                 return
@@ -161,7 +159,7 @@ class Race:
         rows = self._rows(spans, self.racing) if rough else self._racing_rows
         label = _label(logarithm, "products of all hats" if rough else "products of all functions")
         samples, orders = Samples(rows, scale.fitted, scale.weights), [span.orders for span in spans]
-        contender = Contender(label, scale, spans, fit_kernel(samples, orders, random, self.budget, SHARES[0]))
+        contender = KernelContender(label, scale, spans, fit_kernel(samples, orders, random, self.budget, SHARES[0]))
         if not rough or contender.score < CLEARLY * self._ranked()[0].score:
             self.contenders.append(contender)
         self._tell(label, contender.score, modes=contender.fit.modes)
@@ -173,25 +171,22 @@ class Race:
         settings = Settings(additive=additive, seed=self.seed, at_once=at_once)
         samples = Samples(self._racing_rows, scale.fitted, scale.weights)
         growth = Growth(samples, settings, self.budget, scale.score, lambda entry: self._tell(label, **entry))
-        self.contenders.append(Contender(label, scale, self.spans, growth=growth))
+        self.contenders.append(GrowthContender(label, scale, self.spans, growth))
         growth.run(RACE_ROUNDS, SHARES[1])
 
+    @cached_property
+    def _spread(self) -> float:
+        return Scale(self.y, self.weights, False).size
+
     def _tell(self, label: str, score: float, **more: Any) -> None:
-        spread = Scale(self.y, self.weights, False).size
-        self.tell({"form": label, "loss": (score * spread) ** 2, "score": score, **more})
+        self.tell({"form": label, "loss": (score * self._spread) ** 2, "score": score, **more})
 
     def _widened(self, contender: Contender) -> Contender:
         """Return the contender after going on with more samples, as many as the budget allows."""
-        random, left = np.random.default_rng([self.seed, 3]), max(self.budget.seconds - self.budget.spent, 1.0) * RATE
-        if contender.kernel is not None:
-            kernel = contender.kernel.reduced(random)
-            samples, scale = self._more(contender, left / (3.0 * kernel.modes**2), random)
-            return replace(contender, scale=scale, kernel=kernel.widened(samples, self.budget))
-        assert contender.growth is not None
-        affordable = left / (2.0 * WIDER_STEPS * contender.growth.best.parameters**2)
-        samples, scale = self._more(contender, affordable, random)
-        contender.growth.widen(samples, scale.score)
-        return replace(contender, scale=scale)
+        random, work = np.random.default_rng([self.seed, 3]), max(self.budget.seconds - self.budget.spent, 1.0) * RATE
+        contender = contender.reduced(random)
+        samples, scale = self._more(contender, contender.affordable(work), random)
+        return contender.widened(samples, scale, self.budget)
 
     def _more(self, contender: Contender, most: float, random: np.random.Generator) -> tuple[Samples, Scale]:
         count = int(min(max(most, RACE_SAMPLES), len(self.y)))

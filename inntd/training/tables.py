@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inntd.training.listing import listed, missing_columns
+
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npy")
 BLOCK = 4 << 20  # bytes of text that the CSV reader takes at once
 
@@ -107,14 +109,6 @@ class Table:
                     f"({int(odd.sum())} such of {len(column)} values); correct it or remove the row"
                     + ("" if infinite else ", or leave such rows out with nan='drop' (--nan drop)")
                 )
-
-
-def missing_columns(path: Path, wanted: Sequence[str], there: Sequence[str]) -> None:
-    """Raise for the columns that a file lacks."""
-    missing = [name for name in wanted if name not in there]
-    if missing:
-        plural = "s" if len(missing) > 1 else ""
-        raise ValueError(f"{path} lacks the column{plural} {_listed(missing)}; it has {_listed(there)}")
 
 
 def read_table(path: str | os.PathLike[str], *, text: Sequence[str] = ()) -> Table:
@@ -219,7 +213,7 @@ def read_header(path: Path) -> tuple[list[str], str]:
         raise ValueError(f"{path}, line 1: the first line must name the columns, got the numbers {line.strip()[:60]!r}")
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
-        raise ValueError(f"{path}, line 1: the names of columns must differ, got {_listed(repeated)} more than once")
+        raise ValueError(f"{path}, line 1: the names of columns must differ, got {listed(repeated)} more than once")
     return header, delimiter
 
 
@@ -298,8 +292,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _listed(names: Sequence[str], most: int = 12) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
