@@ -270,8 +270,8 @@ def test_no_more_values_are_taken_than_needed() -> None:
         return 1 / (1 + points.sum(axis=1))
 
     grids = [Grid.of(it.Axis(name, 0, 1, elements=1000)) for name in "xy"]
-    begin = time.perf_counter()
+    begin = time.process_time()
     found = Cross(counted, grids, 1e-8, 64).run()
     assert found.error < 1e-8
     assert taken < 0.06 * grids[0].points.size ** 2
-    assert time.perf_counter() - begin < 30  # seconds: 0.1 here
+    assert time.process_time() - begin < 30  # seconds: 0.1 here

@@ -166,11 +166,11 @@ REFUSED = {
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:40])
 def test_anything_else_is_refused_quickly(text: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ValueError, match=REFUSED[text]) as caught:
         parsed(text)
     assert str(caught.value).startswith("here")
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
 
 
 tokens = st.sampled_from(
@@ -431,10 +431,10 @@ def test_bad_files_are_refused_by_name(name: str) -> None:
 def test_names_that_double_one_another_are_bounded() -> None:
     """Sixty names of which each doubles the one before would make 2^60 nodes."""
     names = ['f0 = "sin(t)"', *(f'f{i} = "f{i - 1} + sin(f{i - 1})"' for i in range(1, 60))]
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ValueError, match="the expressions of the file are too large"):
         parse_problem(file('strong = "dt(u) - f59"\n[problem.where]\n' + "\n".join(names)))
-    assert time.perf_counter() - begin < 60
+    assert time.process_time() - begin < 60
 
 
 def test_names_that_nest_are_bounded() -> None:
@@ -461,14 +461,14 @@ def test_names_that_nest_are_bounded() -> None:
     ],
 )
 def test_expressions_that_explode_are_refused_or_done_quickly(expression: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     message = ""
     try:
         parse_problem(file(f'strong = "{expression}"'))
     except ValueError as error:
         message = str(error)
     assert message.startswith("problem file") or not message
-    assert time.perf_counter() - begin < 60
+    assert time.process_time() - begin < 60
 
 
 def test_a_file_is_read_within_bounds(tmp_path: Path) -> None:

@@ -270,10 +270,10 @@ def test_mistakes_in_files_are_refused(name: str) -> None:
     ],
 )
 def test_large_expressions_end_soon(expression: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(ValueError, match=r"^problem file.{,4000}$"):
         parse_problem(VECTOR + f"[problem]\nweak = '{expression} + dot(u, v)'")
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_sympy_knows_no_vectors_of_files() -> None:

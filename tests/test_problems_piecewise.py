@@ -94,9 +94,9 @@ PIECES: dict[str, tuple[sympy.Expr, Callable[[Any, Any], Any], int]] = {
 def test_pieces_of_two_axes_separate_into_few_products(name: str) -> None:
     expression, function, most = PIECES[name]
     axes = (X_AXIS, Y_AXIS)
-    begin = time.perf_counter()
+    begin = time.process_time()
     found = Assembler(axes).separated(Separator(axes).terms(expression))
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
     assert found.rank <= most
     points = np.random.default_rng(1).random((400, 2))
     np.testing.assert_allclose(found(points), function(*points.T), rtol=1e-12, atol=1e-13)
