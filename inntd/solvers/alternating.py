@@ -66,6 +66,8 @@ class Plan:
         the few sweeps after each leave them far from the best. None: only at the end.
     background
         L2 norm of what the modes are added to, such as an earlier solution: changes are relative to no less.
+    give_up
+        With an automatic choice: modes after which it is time for an altogether different route, if there is one.
     """
 
     tolerance: float | None
@@ -83,6 +85,7 @@ class Plan:
     patience: int = 6
     settling: float | None = None
     background: float = 0.0
+    give_up: int | None = None
 
 
 @dataclass
@@ -140,7 +143,8 @@ class State:
 class Outcome:
     """Nodal factors on the free nodes and how the run ended.
 
-    They are the modes of a CP model, or the bases of a Tucker model if there is a `core`.
+    They are the modes of a CP model, or the bases of a Tucker model if there is a `core`; `route` is the method that
+    found them.
     """
 
     factors: list[Vector]
@@ -151,6 +155,7 @@ class Outcome:
     repaired: int
     core: Vector | None = None
     notes: tuple[str, ...] = ()
+    route: str = "alternating"
 
 
 def nothing_free(system: DiscreteSystem) -> Outcome | None:

@@ -54,7 +54,7 @@ def _some_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
         return outcome if outcome.status != "max_rank" else _many_axes(system, plan, watch)
     found = solve_tucker(system, replace(plan, rank=DEFAULT_MODES), watch)
     note = f"{SOME_MODES} modes by alternating updates do not reach the tolerance: solved by Tucker-Galerkin instead"
-    found = replace(found, notes=(*found.notes, note))
+    found = replace(found, notes=(*found.notes, note), route="tucker")
     if found.status == "interrupted":
         best = min((outcome, found), key=lambda tried: tried.estimate)
         return replace(best, status=found.status, message=found.message)
@@ -63,6 +63,8 @@ def _some_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
 
 def _many_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
     """Solve by alternating updates; when these fail on an operator that is not definite, by other routes."""
+    if plan.give_up is not None:
+        plan = replace(plan, rank=min(plan.rank, plan.give_up))
     outcome = solve_by_updates(system, plan, watch)
     if not _dissatisfied(outcome, plan):
         return outcome
@@ -88,16 +90,18 @@ def _rescued(system: DiscreteSystem, free: FreeSystem, outcome: Outcome, plan: P
     """Try the routes for indefinite and convective operators, and return the outcome with the least estimate."""
     tried = [outcome]
     if symmetric(free) or _convective(system):
-        for name, solver, suits in (
-            ("minimal residual", solve_minimal_residual, len(free.terms) <= MANY_TERMS),
-            ("Tucker-Galerkin", solve_tucker, 3 <= len(free.sizes) <= COUPLED_AXES and plan.tolerance is not None),
+        few_axes = 3 <= len(free.sizes) <= COUPLED_AXES
+        for name, route, solver, suits in (
+            ("minimal residual", "minimal_residual", solve_minimal_residual, len(free.terms) <= MANY_TERMS),
+            ("Tucker-Galerkin", "tucker", solve_tucker, few_axes and plan.tolerance is not None),
         ):
             if not suits or constant_nullspace(system):
                 continue
             own = replace(plan, rank=min(plan.rank, DEFAULT_MODES)) if solver is solve_tucker else plan
             found = solver(system, own, watch)
             reason = "the operator is indefinite" if outcome.repaired else "Galerkin updates stagnated"
-            tried.append(replace(found, notes=(*found.notes, f"{reason}: solved by {name} instead of alternating")))
+            note = f"{reason}: solved by {name} instead of alternating"
+            tried.append(replace(found, notes=(*found.notes, note), route=route))
             if found.status in ("converged", "interrupted"):
                 break
     converged = [found for found in tried if found.status == "converged"]
@@ -232,4 +236,5 @@ def _two_axes(system: DiscreteSystem, free: FreeSystem, plan: Plan, watch: Watch
         if outcome is None:
             raise
         return interrupted(outcome)
-    return replace(outcome, notes=(*outcome.notes, f"two axes, solved directly for all coefficients: {reason}"))
+    note = f"two axes, solved directly for all coefficients: {reason}"
+    return replace(outcome, notes=(*outcome.notes, note), route="direct")

@@ -63,10 +63,17 @@ def solve_reduced_basis(
     model = _model(affine, found)
     model.metadata["snapshots"] = found.snapshots.tolist()
     model.metadata["guaranteed_bound"] = found.bound if np.isfinite(found.bound) else None
-    estimate, seconds = ErrorEstimate(found.estimate), time.perf_counter() - begin
-    fields = {problem.unknown.name: model} if len(problem.unknowns) == 1 else {}
     return Answer(
-        model, found.status, found.message, estimate, model.rank, seconds, found.history, tuple(notes), fields
+        model,
+        found.status,
+        found.message,
+        ErrorEstimate(found.estimate),
+        model.rank,
+        time.perf_counter() - begin,
+        found.history,
+        tuple(notes),
+        {problem.unknown.name: model} if len(problem.unknowns) == 1 else {},
+        "reduced_basis",
     )
 
 

@@ -224,12 +224,7 @@ def _answer(
     if stopped is None:
         stopped = _verdict(estimate, count, plan)
     status, message = stopped
-    model.metadata |= {
-        "solver": slabs[0].model.metadata["solver"],
-        "status": status,
-        "error_estimate": estimate if np.isfinite(estimate) else None,
-        "handovers": [step.handover for step in march.history[:-1]],
-    }
+    model.metadata["handovers"] = [step.handover for step in march.history[:-1]]
     if "components" in slabs[0].model.metadata:
         model.metadata["components"] = slabs[0].model.metadata["components"]
     worst = max((step.handover for step in march.history), default=0.0)
@@ -245,6 +240,7 @@ def _answer(
         tuple(march.history),
         tuple(notes),
         _fields(slabs, whole, model),
+        "slabs",
     )
 
 
