@@ -29,6 +29,7 @@ SOME_MODES = 30
 MANY_TERMS = 16
 COUPLED_AXES = 6
 DIRECT_SECONDS = 20.0
+ROUNDING = 1e-8  # estimates below which no other route is likely to do better
 
 
 def solve_automatic(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> Outcome:
@@ -50,15 +51,28 @@ def solve_automatic(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> 
 def _some_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
     """Try some modes; where they do not do, a core tensor holds more than ever more modes would."""
     outcome = _many_axes(system, replace(plan, rank=SOME_MODES), watch)
-    if outcome.status != "max_rank" or constant_nullspace(system):
-        return outcome if outcome.status != "max_rank" else _many_axes(system, plan, watch)
-    found = solve_tucker(system, replace(plan, rank=DEFAULT_MODES), watch)
-    note = f"{SOME_MODES} modes by alternating updates do not reach the tolerance: solved by Tucker-Galerkin instead"
-    found = replace(found, notes=(*found.notes, note), route="tucker")
-    if found.status == "interrupted":
-        best = min((outcome, found), key=lambda tried: tried.estimate)
-        return replace(best, status=found.status, message=found.message)
-    return found if found.status == "converged" else _many_axes(system, plan, watch)
+    short = outcome.status == "max_rank"
+    stuck = outcome.status == "stagnated" and outcome.route == "alternating" and outcome.estimate > ROUNDING
+    if not (short or stuck) or constant_nullspace(system):
+        return _many_axes(system, plan, watch) if short else outcome
+    try:
+        found = solve_tucker(system, replace(plan, rank=DEFAULT_MODES), watch)
+    except KeyboardInterrupt:
+        return interrupted(outcome)
+    reason = f"{SOME_MODES} modes by alternating updates do not reach the tolerance" if short else "modes stagnate"
+    found = replace(found, notes=(*found.notes, f"{reason}: solved by Tucker-Galerkin instead"), route="tucker")
+    if found.status in ("converged", "interrupted") or stuck:
+        return _better(outcome, found)
+    return _better(found, _many_axes(system, plan, watch))
+
+
+def _better(*tried: Outcome) -> Outcome:
+    """Return what converged, or else the outcome of the least estimate; interrupted, if the last was."""
+    converged = [outcome for outcome in tried if outcome.status == "converged"]
+    best = min(converged or tried, key=lambda outcome: outcome.estimate)
+    if tried[-1].status == "interrupted":
+        return replace(best, status="interrupted", message=tried[-1].message)
+    return best
 
 
 def _many_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
@@ -104,8 +118,7 @@ def _rescued(system: DiscreteSystem, free: FreeSystem, outcome: Outcome, plan: P
             tried.append(replace(found, notes=(*found.notes, note), route=route))
             if found.status in ("converged", "interrupted"):
                 break
-    converged = [found for found in tried if found.status == "converged"]
-    return min(converged or tried, key=lambda found: found.estimate)
+    return _better(*tried)
 
 
 def solve_by_updates(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> Outcome:
