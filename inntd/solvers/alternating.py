@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 # Below this relative change a double-precision alternating solve only moves round-off about.
 FLOOR = 1e-12
+# Estimates below which rounding is what ends progress, rather than the route.
+ROUNDING = 1e-8
 # Modes from which on they may be settled while they grow.
 FIRST_SETTLING = 8
 # So large a relative change by further modes means that the modes asked for are no answer yet.

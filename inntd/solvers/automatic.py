@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from inntd.models.memory import USABLE, available_bytes
 from inntd.models.result import Step
-from inntd.solvers.alternating import FLOOR, Outcome, Plan, interrupted, solve_alternating
-from inntd.solvers.direct import direct_route, solve_direct, system_has_fixed
+from inntd.solvers.alternating import FLOOR, ROUNDING, Outcome, Plan, interrupted, solve_alternating
+from inntd.solvers.direct import direct_bytes, direct_route, solve_direct, system_has_fixed
 from inntd.solvers.free import FreeSystem, Vector, definite_sign, free_system, symmetric
 from inntd.solvers.minimal_residual import solve_minimal_residual
 from inntd.solvers.nullspace import SINGULAR, cancellation, constant_nullspace, singular_message
@@ -27,9 +28,10 @@ MANY_MODES = 200
 SOME_MODES = 30
 # Where minimal residual and Tucker-Galerkin are worth a try when alternating updates fail.
 MANY_TERMS = 16
+# Functions of one axis in a load that few modes of a solution do not follow.
+MANY_LOADS = 10
 COUPLED_AXES = 6
 DIRECT_SECONDS = 20.0
-ROUNDING = 1e-8  # estimates below which no other route is likely to do better
 
 
 def solve_automatic(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> Outcome:
@@ -40,7 +42,8 @@ def solve_automatic(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> 
     if axes == 2:
         free = free_system(system)
         route = direct_route(free, constant_nullspace(system))
-        if route is not None and route.seconds <= DIRECT_SECONDS:
+        fits = direct_bytes(free) <= USABLE * available_bytes()
+        if route is not None and route.seconds <= DIRECT_SECONDS and fits:
             return _two_axes(system, free, plan, watch)
     coupled = int((system.terms != 0).any(axis=0).sum())  # the others see their mass matrix only
     if 3 <= coupled < COUPLED_AXES and axes <= COUPLED_AXES and plan.tolerance and plan.rank >= MANY_MODES:
@@ -49,21 +52,42 @@ def solve_automatic(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> 
 
 
 def _some_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
-    """Try some modes; where they do not do, a core tensor holds more than ever more modes would."""
+    """Try some modes; where they do not do, a core tensor holds more than ever more modes would.
+
+    What travels needs many modes for certain: there the core comes first.
+    """
+    if _travelling(system):
+        found = _by_tucker(system, plan, watch, "the load has many functions of time")
+        return (
+            found if found.status in ("converged", "interrupted") else _better(found, _many_axes(system, plan, watch))
+        )
     outcome = _many_axes(system, replace(plan, rank=SOME_MODES), watch)
     short = outcome.status == "max_rank"
     stuck = outcome.status == "stagnated" and outcome.route == "alternating" and outcome.estimate > ROUNDING
     if not (short or stuck) or constant_nullspace(system):
         return _many_axes(system, plan, watch) if short else outcome
+    reason = f"{SOME_MODES} modes by alternating updates do not reach the tolerance" if short else "modes stagnate"
     try:
-        found = solve_tucker(system, replace(plan, rank=DEFAULT_MODES), watch)
+        found = _by_tucker(system, plan, watch, reason)
     except KeyboardInterrupt:
         return interrupted(outcome)
-    reason = f"{SOME_MODES} modes by alternating updates do not reach the tolerance" if short else "modes stagnate"
-    found = replace(found, notes=(*found.notes, f"{reason}: solved by Tucker-Galerkin instead"), route="tucker")
     if found.status in ("converged", "interrupted") or stuck:
         return _better(outcome, found)
     return _better(found, _many_axes(system, plan, watch))
+
+
+def _by_tucker(system: DiscreteSystem, plan: Plan, watch: Watch, reason: str) -> Outcome:
+    found = solve_tucker(system, replace(plan, rank=DEFAULT_MODES), watch)
+    return replace(found, notes=(*found.notes, f"{reason}: solved by Tucker-Galerkin instead"), route="tucker")
+
+
+def _travelling(system: DiscreteSystem) -> bool:
+    """Whether the load takes many different functions of time and of some other axis, as that of a moving source."""
+    if constant_nullspace(system):
+        return False
+    counts = [own.shape[1] for own in system.vectors]
+    times = [d for d, axis in enumerate(system.axes) if axis.kind == "time"]
+    return any(counts[d] >= MANY_LOADS and max(counts[:d] + counts[d + 1 :], default=0) >= MANY_LOADS for d in times)
 
 
 def _better(*tried: Outcome) -> Outcome:

@@ -12,7 +12,7 @@ import numpy as np
 from inntd.models.result import Answer
 from inntd.problems import Problem
 from inntd.solvers import routes
-from inntd.solvers.alternating import Plan
+from inntd.solvers.alternating import ROUNDING
 from inntd.solvers.choice import Choice, Family, choose
 from inntd.solvers.options import Options, Progress
 
@@ -57,7 +57,8 @@ class Attempts:
         self.answers.append(answer)
         if answer.status == "interrupted" and len(self.answers) > 1:
             self.answers = [replace(self.best(), status="interrupted", message=answer.message)]
-        return answer.status in ("converged", "interrupted")
+        rounded = answer.status == "stagnated" and answer.error_estimate.algebraic <= ROUNDING
+        return answer.status in ("converged", "interrupted") or rounded
 
     def best(self) -> Answer[Any]:
         """Return what converged, or else the answer of the least estimate."""
@@ -74,7 +75,7 @@ def solve_by_choice(problem: Problem, options: Options, bar: Progress) -> Answer
         choice = Choice(("separated",), f"{options.rank} modes were asked for")
     else:
         choice = choose(problem)
-    attempts, queue = Attempts(), _queue(problem, choice, options.plan, bar)
+    attempts, queue = Attempts(), _queue(problem, choice, options, bar)
     for k, (name, solve) in enumerate(queue):
         if name == MORE and attempts.answers and attempts.answers[0].status != "max_rank":
             break  # it was not for want of modes
@@ -88,15 +89,16 @@ def solve_by_choice(problem: Problem, options: Options, bar: Progress) -> Answer
     return replace(answer, notes=(*notes, *answer.notes))
 
 
-def _queue(problem: Problem, choice: Choice, plan: Plan, bar: Progress) -> list[tuple[str, Solve]]:
+def _queue(problem: Problem, choice: Choice, options: Options, bar: Progress) -> list[tuple[str, Solve]]:
     """Return the routes to try, by name; after a few modes and a reduced basis all the modes that are allowed."""
+    plan = options.plan
     few = replace(plan, give_up=GIVE_UP) if choice.families[0] == "separated" and len(choice.families) > 1 else plan
     ways: dict[Family, Solve] = {
-        "separated": lambda: routes.separated(problem, few, "auto", bar.show),
-        "reduced_basis": lambda: routes.reduced(problem, plan, None, bar.show),
+        "separated": lambda: routes.separated(options.refined(problem), few, "auto", bar.show),
+        "reduced_basis": lambda: routes.reduced(options.refined(problem), plan, None, bar.show),
         "slabs": lambda: routes.marched(problem, plan, "auto", "auto", None, bar.show),
     }
     queue = [(NAMES[family], ways[family]) for family in choice.families]
     if few is not plan:
-        queue.append((MORE, lambda: routes.separated(problem, plan, "auto", bar.show)))
+        queue.append((MORE, lambda: routes.separated(options.refined(problem), plan, "auto", bar.show)))
     return queue

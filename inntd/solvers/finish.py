@@ -10,9 +10,8 @@ import numpy as np
 
 from inntd._version import __version__
 from inntd.models.result import Answer
+from inntd.solvers.alternating import FLOOR, ROUNDING
 from inntd.solvers.options import Options
-
-ROUNDING = 1e-8  # estimates below are those of rounding, where nothing improves them any more
 
 
 def finished(answer: Answer[Any], options: Options, begin: float) -> Answer[Any]:
@@ -38,9 +37,21 @@ def finished(answer: Answer[Any], options: Options, begin: float) -> Answer[Any]
 
 
 def _with_floor(answer: Answer[Any], tolerance: float | None) -> Answer[Any]:
-    """Say how far float64 goes, where it ends an answer before its tolerance."""
-    reached = answer.error_estimate.algebraic
-    if answer.status != "stagnated" or tolerance is None or not tolerance < reached <= ROUNDING:
+    """Say how far float64 goes, where it ends an answer before its tolerance.
+
+    No route tells errors below `FLOOR`: an estimate that is less is one of what was left out, not of rounding.
+    """
+    estimate, status = answer.error_estimate, answer.status
+    if tolerance is None or status not in ("converged", "stagnated", "max_rank") or estimate.algebraic == 0.0:
         return answer
-    floor = f"rounding ends it: the floor here is about {reached:.0e}, above the tolerance {tolerance:.0e}"
-    return replace(answer, message=f"{answer.message}; {floor}")
+    reached = max(estimate.algebraic, FLOOR)
+    below = tolerance < reached <= FLOOR
+    if not below and not (status == "stagnated" and tolerance < reached <= ROUNDING):
+        return answer
+    floor = f"the floor here is about {reached:.0e}, by rounding, above the tolerance {tolerance:.0e}"
+    return replace(
+        answer,
+        status="stagnated",
+        message=f"{answer.message.split(':')[0]}: {floor}; loosen tolerance",
+        error_estimate=replace(estimate, algebraic=reached),
+    )

@@ -15,6 +15,7 @@ from inntd import _checks
 from inntd._kernels import blas_threads
 from inntd.axes import Axis
 from inntd.models.result import Step
+from inntd.problems import Problem
 from inntd.solvers.alternating import Plan
 from inntd.solvers.single import ROUTES
 from inntd.solvers.tucker_galerkin import DEFAULT_MODES
@@ -24,6 +25,8 @@ Method: TypeAlias = Literal["auto", "reduced_basis"] | SeparatedMethod
 Merge: TypeAlias = Sequence[Axis | str]
 
 DEFAULT_TOLERANCE = 1e-6
+# Share of the tolerance that numerical separation of coefficients may take.
+SEPARATION = 0.1
 DEFAULT_LARGEST_RANK = 200
 
 
@@ -66,6 +69,10 @@ class Options:
         tolerance = DEFAULT_TOLERANCE if self.rank is None and self.tolerance is None else self.tolerance
         largest = DEFAULT_MODES if self.method == "tucker" else DEFAULT_LARGEST_RANK
         return Plan(tolerance, self.rank or largest, updates=self.method != "greedy", seed=self.seed)
+
+    def refined(self, problem: Problem) -> Problem:
+        """Return a problem whose coefficients are separated as well as the tolerance asks for."""
+        return problem if self.tolerance is None else problem.refined(SEPARATION * self.tolerance)
 
     @contextmanager
     def running(self) -> Iterator[Progress]:

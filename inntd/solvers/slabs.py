@@ -166,7 +166,12 @@ def _advance(
         tolerance = min(tolerance, SEPARATION * plan.tolerance)
     problem = on_time_axis(first, part, continued=bool(march.slabs), separation_tolerance=tolerance)
     background = march.start_norm * math.sqrt(part.domain[1] - part.domain[0])
-    solved = solve_single(problem, replace(plan, background=background), method, watch, march.start)
+    try:
+        solved = solve_single(problem, replace(plan, background=background), method, watch, march.start)
+    except (ValueError, MemoryError, np.linalg.LinAlgError) as failure:
+        if not march.slabs:
+            raise
+        return "diverged", _told(part, str(failure))
     outcome = solved.outcome
     nothing = outcome.status == "interrupted" and not np.isfinite(outcome.estimate)
     if march.slabs and (nothing or outcome.status == "diverged"):

@@ -20,9 +20,6 @@ from inntd.solvers.slab_lengths import Slabs
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-# Share of the tolerance that numerical separation of coefficients may take.
-SEPARATION = 0.1
-
 
 class Common(TypedDict, total=False):
     """Arguments that every route takes."""
@@ -175,10 +172,8 @@ def _answer(
         raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
     if time is not None:
         raise ValueError(f"time is for problems that are functions of it, together with slabs; got time={time!r}")
-    if options.tolerance is not None:
-        problem = problem.refined(SEPARATION * options.tolerance)
     if options.method == "auto":
         return solve_by_choice(problem, options, bar)
     if options.method == "reduced_basis":
-        return routes.reduced(problem, options.plan, options.merge, bar.show)
-    return routes.separated(problem, options.plan, options.method, bar.show)
+        return routes.reduced(options.refined(problem), options.plan, options.merge, bar.show)
+    return routes.separated(options.refined(problem), options.plan, options.method, bar.show)
