@@ -65,7 +65,7 @@ def choose(problem: Problem) -> Choice:
     wanted = _wanted(traits)
     if wanted is None:
         spare: tuple[Family, ...] = ("reduced_basis",) if cost is not None and cost.within(SECOND) else ()
-        return Choice(("separated", *spare), str(traits))
+        return Choice(("separated", *spare), _mild(traits))
     if cost is None:
         return Choice(("separated",), f"{wanted}, but a reduced basis does not suit: {_unsuited(problem)}")
     if not cost.within(FIRST):
@@ -84,6 +84,13 @@ def _wanted(traits: Traits) -> str | None:
         by = f"turns with {', '.join(traits.turns)}" if traits.turns else f"varies more than {STRONG:g}-fold"
         return f"convection {by} at Péclet numbers up to {traits.peclet:.3g}, of an element {traits.mesh_peclet:.2g}"
     return None
+
+
+def _mild(traits: Traits) -> str:
+    """Return why modes may do, with the figures."""
+    if not traits.contrasts:
+        return str(traits)
+    return f"{'only one parameter is strong' if traits.strong else 'parameters are mild'}: {traits}"
 
 
 def _cost(problem: Problem) -> Cost | None:
