@@ -17,6 +17,7 @@ from inntd import cli
 from inntd.models import memory
 from inntd.results import readable, save_pictures, summarise
 from inntd.solvers import choice, fallback, reduced_basis, routes
+from inntd.solvers.affine import affine_problem
 from inntd.solvers.choice import choose
 from inntd.solvers.cost import reduced_cost
 from inntd.solvers.slab_lengths import travels
@@ -95,7 +96,12 @@ def test_a_coefficient_that_changes_its_sign_has_no_finite_contrast() -> None:
     assert "change sign or vanish" in str(traits)
 
 
-def test_the_cost_grows_with_the_mesh_and_bounds_a_real_factorisation() -> None:
+def test_the_cost_is_that_of_the_matrices_that_are_made() -> None:
+    problem = block(1, 3, 24)
+    cost, affine = reduced_cost(problem, [0, 1]), affine_problem(problem, (0, 1), 1e-8)
+    assert affine.space.size <= cost.nodes <= 1.2 * affine.space.size
+    assert affine.space.nbytes() + affine.space.terms.nbytes <= 1e9 * cost.gigabytes
+    assert 1e9 * cost.gigabytes <= 30 * (affine.space.nbytes() + affine.space.terms.nbytes)
     small, large = (reduced_cost(block(1, 3, elements), [0, 1]) for elements in (16, 64))
     assert large.nodes == 65**2
     assert large.seconds > 10 * small.seconds
@@ -307,6 +313,19 @@ def test_report_pictures_and_files_take_what_any_route_gives(name: str, tmp_path
     assert again.metadata["solver"]["route"] == name
     assert again.metadata["status"] == "converged"
     assert cli.main(["info", str(tmp_path / "u.inntd")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, "solve: reduced_basis"),
+        ({"rank": 3}, "solve: a separated form"),
+        ({"method": "tucker"}, "solve: tucker"),
+    ],
+)
+def test_progress_tells_the_route(options: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    it.solve(block(0.1, 10), progress=True, **({"tolerance": 1e-3} | options))
+    assert told in capsys.readouterr().err
 
 
 FILE = """

@@ -42,8 +42,8 @@ class Choice:
     reason: str
 
 
-def choose(problem: Problem) -> Choice:
-    """Choose a route by the class of a problem.
+def choose(problem: Problem, tolerance: float = 1e-4) -> Choice:
+    """Choose a route by the class of a problem, and by what the tolerance makes it cost.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def choose(problem: Problem) -> Choice:
     if not any(axis.kind == "parameter" for axis in problem.axes):
         return Choice(("separated",), "there are no parameters")
     traits = traits_of(problem)
-    cost = _cost(problem)
+    cost = _cost(problem, tolerance)
     wanted = _wanted(traits)
     if wanted is None:
         spare: tuple[Family, ...] = ("reduced_basis",) if cost is not None and cost.within(SECOND) else ()
@@ -93,9 +93,9 @@ def _mild(traits: Traits) -> str:
     return f"{'only one parameter is strong' if traits.strong else 'parameters are mild'}: {traits}"
 
 
-def _cost(problem: Problem) -> Cost | None:
+def _cost(problem: Problem, tolerance: float) -> Cost | None:
     """Return the cost of a reduced basis; None where it does not suit."""
-    return reduced_cost(problem, merged_positions(problem, None)) if _unsuited(problem) is None else None
+    return reduced_cost(problem, merged_positions(problem, None), tolerance) if _unsuited(problem) is None else None
 
 
 def _unsuited(problem: Problem) -> str | None:

@@ -11,8 +11,9 @@ from inntd.axes import assembly
 from inntd.models.memory import available_bytes
 from inntd.problems import Problem
 from inntd.solvers.factorise import WIDEST
+from inntd.solvers.training_set import ALONG_ONE, SAMPLES
 
-SNAPSHOTS = 40  # full solutions that a basis is likely to take
+PER_DIGIT = 10  # full solutions that a digit of accuracy is likely to take
 # Operations in a second on one core: banded Cholesky, banded LU, sparse factorisations (of which only a bound by the
 # band is known), and products of vectors.
 CHOLESKY, ELIMINATION, SPARSE, PRODUCTS = 3e10, 1.2e10, 4e9, 3e9
@@ -32,11 +33,14 @@ class Cost:
         return self.seconds <= seconds and 1e9 * self.gigabytes <= SHARE * available_bytes()
 
     def __str__(self) -> str:
-        return f"{self.nodes:,} merged nodes, about {self.gigabytes:.2g} GB and {self.seconds:.2g} s"
+        return f"{self.nodes:,} merged nodes, about {self.gigabytes:.2g} GB and {self.seconds:.3g} s"
 
 
-def reduced_cost(problem: Problem, merged: Sequence[int]) -> Cost:
+def reduced_cost(problem: Problem, merged: Sequence[int], tolerance: float = 1e-4) -> Cost:
     """Estimate the cost of a greedy reduced basis on merged axes.
+
+    What is not symmetric is solved by least residuals, whose look at all training parameters comes to cost more than
+    the full solutions.
 
     Examples
     --------
@@ -61,10 +65,13 @@ def reduced_cost(problem: Problem, merged: Sequence[int]) -> Cost:
     parameters = [d for d in range(len(problem.axes)) if d not in merged]
     terms = len({tuple(term.forms[d].weight for d in parameters) for term in problem.operator})
     symmetric = all(form.trial == form.test for term in problem.operator for form in term.forms)
-    vectors = SNAPSHOTS * (1 + terms)
+    snapshots = max(1.0, -PER_DIGIT * float(np.log10(tolerance)))
+    vectors = snapshots * (1 + terms)
     factors = 2 * nodes * (min(band, WIDEST) + 1) * (1 if symmetric else 3)
     memory = 8 * (entries * (2 * terms + 8) + factors + nodes * vectors)
     rate = SPARSE if band > WIDEST else CHOLESKY if symmetric else ELIMINATION
-    seconds = (SNAPSHOTS + terms + 2) * nodes * min(band, 2 * WIDEST) ** 2 / rate
+    seconds = (snapshots + terms + 2) * nodes * min(band, 2 * WIDEST) ** 2 / rate
     seconds += nodes * (2.0 * vectors) ** 2 / PRODUCTS + 2e-8 * entries * (terms + 4)
+    if not symmetric:
+        seconds += (ALONG_ONE if len(parameters) == 1 else SAMPLES) * terms * snapshots**4 / PRODUCTS
     return Cost(int(nodes), memory / 1e9, float(seconds))

@@ -14,7 +14,7 @@ from inntd.problems import Problem
 from inntd.solvers import routes
 from inntd.solvers.alternating import ROUNDING
 from inntd.solvers.choice import Choice, Family, choose
-from inntd.solvers.options import Options, Progress
+from inntd.solvers.options import DEFAULT_TOLERANCE, Options, Progress
 
 Solve = Callable[[], Answer[Any]]
 
@@ -74,7 +74,7 @@ def solve_by_choice(problem: Problem, options: Options, bar: Progress) -> Answer
     if options.rank is not None:
         choice = Choice(("separated",), f"{options.rank} modes were asked for")
     else:
-        choice = choose(problem)
+        choice = choose(problem, options.plan.tolerance or DEFAULT_TOLERANCE)
     attempts, queue = Attempts(), _queue(problem, choice, options, bar)
     for k, (name, solve) in enumerate(queue):
         if name == MORE and attempts.answers and attempts.answers[0].status != "max_rank":

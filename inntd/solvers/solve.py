@@ -167,6 +167,7 @@ def _answer(
     if slabs is not None:
         if options.method == "reduced_basis":
             raise ValueError("slabs do not go with method='reduced_basis': leave one of the two out")
+        bar.begin("time slabs")
         return routes.marched(problem, options.plan, options.method, slabs, time, bar.show)
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
@@ -174,6 +175,7 @@ def _answer(
         raise ValueError(f"time is for problems that are functions of it, together with slabs; got time={time!r}")
     if options.method == "auto":
         return solve_by_choice(problem, options, bar)
+    bar.begin(options.method)
     if options.method == "reduced_basis":
         return routes.reduced(options.refined(problem), options.plan, options.merge, bar.show)
     return routes.separated(options.refined(problem), options.plan, options.method, bar.show)
