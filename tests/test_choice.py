@@ -182,6 +182,22 @@ def test_slabs_by_choice_agree_with_one_solution() -> None:
     assert np.linalg.norm(answer.model(points).numpy() - expected) < 1e-3 * np.linalg.norm(expected)
 
 
+def test_a_travelling_source_goes_to_a_core_at_once_within_a_slab() -> None:
+    x, y = (it.Axis(name, -1, 1, elements=60, s=2) for name in "xy")
+    t = it.Axis("t", 0, 0.6, elements=36, kind="time", s=2)
+    u = it.unknown("u", x, y, t)
+    source = exp(-((x + 0.3 - t) ** 2 + y**2) / (2 * 0.1**2))
+    problem = it.Problem(
+        strong=it.dt(u) - 0.02 * it.laplacian(u) - source,
+        conditions=[u.on(x, y) == 0, u.at(t=0) == 0],
+        separation_tolerance=1e-5,
+    )
+    auto, tucker = (it.solve(problem, slabs=1, tolerance=1e-3, method=method) for method in ("auto", "tucker"))
+    assert any("many functions of time" in note for note in auto.notes)
+    points = np.random.default_rng(0).random((100, 3)) * [2, 2, 0.6] - [1, 1, 0]
+    assert torch.equal(auto.model(points), tucker.model(points))
+
+
 # ------------------------------------------------------------------------------------------------------------ fallback
 
 
