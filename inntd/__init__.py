@@ -25,7 +25,7 @@ from inntd.problems import (
     transpose,
     unknown,
 )
-from inntd.solvers import Answer, ErrorEstimate, solve
+from inntd.solvers import Answer, ErrorBound, ErrorEstimate, error_bound, solve
 
 if TYPE_CHECKING:
     from inntd.training.estimators import INNClassifier, INNRegressor
@@ -35,6 +35,7 @@ __all__ = [
     "Axis",
     "CHiDeNNBasis",
     "CPModel",
+    "ErrorBound",
     "ErrorEstimate",
     "INNClassifier",
     "INNRegressor",
@@ -49,6 +50,7 @@ __all__ = [
     "div",
     "dot",
     "dt",
+    "error_bound",
     "grad",
     "identity",
     "indicator",
