@@ -21,6 +21,7 @@ from inntd.axes.banded import BandedMatrix
 from inntd.models.memory import refuse_beyond
 from inntd.models.products import Products
 from inntd.problems import Problem
+from inntd.problems.refine import halved
 from inntd.problems.separate import AxisForm, AxisFunction, LoadForm
 from inntd.solvers.lifting import Lifting, lift
 from inntd.solvers.merged import SparseSpace, transposition
@@ -330,7 +331,7 @@ def _fine_enough(axis: Axis, functions: Sequence[Callable[[Array], Array]], goal
                 f"{own.elements} elements the relative error is {error:.1e}, as where they jump; solve for each side "
                 "of the jump alone, or loosen tolerance"
             )
-        own = _halved(own)
+        own = halved(own)
 
 
 def _interpolation_error(axis: Axis, functions: Sequence[Callable[[Array], Array]]) -> float:
@@ -347,13 +348,3 @@ def _interpolation_error(axis: Axis, functions: Sequence[Callable[[Array], Array
         size = np.maximum(np.abs(exact), 0.01 * np.abs(values).max(initial=0.0))
         worst = max(worst, float((off[size > 0] / size[size > 0]).max(initial=0.0)))
     return worst
-
-
-def _halved(axis: Axis) -> Axis:
-    fields = axis.to_dict()
-    if "elements" in fields and not fields["breaks"]:
-        return Axis.from_dict({**fields, "elements": 2 * axis.elements})
-    nodes = axis.nodes
-    middle = np.sort(np.concatenate([nodes, 0.5 * (nodes[1:] + nodes[:-1])]))
-    kept = {key: value for key, value in fields.items() if key not in ("start", "stop", "elements", "nodes")}
-    return Axis.from_dict({**kept, "nodes": middle.tolist()})

@@ -134,7 +134,7 @@ def _groups(free: FreeSystem) -> dict[tuple[int, int], list[Term]]:
 
 
 def _steepness(matrix: BandedMatrix, mass: BandedMatrix) -> float:
-    """Return how much larger a matrix is on rough functions than on a few smooth ones: about one for weighted masses."""
+    """Return how much larger a matrix is on rough functions than on smooth ones: about one for weighted masses."""
     rough = float(np.abs(matrix.band[:, matrix.half_bandwidth]).sum() / mass.band[:, mass.half_bandwidth].sum())
     t = np.linspace(0.0, np.pi, mass.shape[0])
     smooth = np.linalg.qr(np.cos(np.multiply.outer(t, np.arange(min(3, len(t))))))[0]

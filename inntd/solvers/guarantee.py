@@ -115,8 +115,8 @@ def bound_of(system: DiscreteSystem, model: CPModel | TuckerModel) -> ErrorBound
         below = below_of(system)
         rest = residual_form(below.system, free_form(system, model))
         scale = below.system.scale
-        energy = exp(0.5 * _log_square(below, rest, 1) + scale)
-        l2 = exp(0.5 * _log_square(below, rest, 2) + scale) if below.commuting else energy / np.sqrt(below.lowest)
+        energy = exp(log_dual_norm(below, rest) + scale)
+        l2 = exp(log_dual_norm(below, rest, 2) + scale) if below.commuting else energy / np.sqrt(below.lowest)
     except (NoBoundError, TooLargeError) as failure:
         return ErrorBound(None, None, None, str(failure))
     size = model.norm()
@@ -125,8 +125,27 @@ def bound_of(system: DiscreteSystem, model: CPModel | TuckerModel) -> ErrorBound
     return ErrorBound(energy, float(l2), float(l2 / (size - l2)) if l2 < size else float("inf"))
 
 
+def log_dual_norm(below: Below, rest: Form, power: int = 1) -> float:
+    """Return the logarithm of the root of (r, B^-power r), not too small.
+
+    Parameters
+    ----------
+    below
+        The operator B.
+    rest
+        The residual r on the free nodes.
+    power
+        1 for the norm dual to that of B, 2 for the L2 norm of B^-1 r.
+
+    Raises
+    ------
+    NoBoundError
+        When the norms would take too long.
+    """
+    return 0.5 * _log_square(below, rest, power)
+
+
 def _log_square(below: Below, rest: Form, power: int) -> float:
-    """Return the logarithm of (r, B^-power r), not too small."""
     columns = [basis.T @ own for basis, own in zip(below.bases, rest.factors, strict=True)]
     count = float(np.prod([float(n) for n in below.system.sizes]))
     if count <= FULL_TENSOR:
