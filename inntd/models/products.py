@@ -16,6 +16,8 @@ from inntd.models import functional
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+ROUNDING = 1e-12  # relative errors of functions below are rounding
+
 
 @dataclass(frozen=True)
 class Products:
@@ -30,6 +32,10 @@ class Products:
         Which function of each axis a product takes.
     scale : array (Q,)
         The numbers c_q.
+    errors : tuple of P arrays (F_d,), optional
+        How far the distinct functions are from those that they stand for, at most; None where that is not known.
+    scale_errors : array (Q,), optional
+        The same for the numbers, into which functions go when their coordinate is held still.
 
     Examples
     --------
@@ -46,6 +52,32 @@ class Products:
     columns: tuple[torch.Tensor, ...]
     index: Indices
     scale: Array
+    errors: tuple[Array, ...] | None = None
+    scale_errors: Array | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the functions are, up to rounding, those that they stand for."""
+        if self.errors is None:
+            return False
+        sizes = [np.abs(columns.numpy()).max(axis=0, initial=0.0) for columns in self.columns]
+        functions = all((own <= ROUNDING * size).all() for own, size in zip(self.errors, sizes, strict=True))
+        return functions and bool((self._scale_errors() <= ROUNDING * np.abs(self.scale)).all())
+
+    def spread(self, points: torch.Tensor) -> Array:
+        """Return how far the values (K, Q) at points (K, P) may be from those of the true functions; 0 if not known."""
+        plain = np.abs(self.scale) * np.ones((len(points), 1))
+        if self.errors is None:
+            return np.zeros_like(plain)
+        wide = plain + self._scale_errors()
+        for d, (axis, columns, own) in enumerate(zip(self.axes, self.columns, self.errors, strict=True)):
+            values = np.abs(functional.contract(axis, columns, points[:, d]).numpy())[:, self.index[:, d]]
+            plain, wide = plain * values, wide * (values + own[self.index[:, d]])
+        found: Array = np.maximum(wide - plain, 0.0)
+        return found
+
+    def _scale_errors(self) -> Array:
+        return np.zeros_like(self.scale) if self.scale_errors is None else self.scale_errors
 
     def __call__(self, points: torch.Tensor) -> torch.Tensor:
         """Return the values (K, Q) at points (K, P), differentiable with respect to these."""
@@ -73,19 +105,27 @@ class Products:
         """Return the products as functions of the other coordinates, with that of axis `d` held still."""
         point = torch.tensor([value], dtype=torch.float64)
         row = functional.contract(self.axes[d], self.columns[d], point)[0].numpy()
-        return self._without(d, row)
+        return self._without(d, row, 1.0)
 
     def averaged(self, d: int, weights: Array) -> Products:
         """Return the products with the functions of axis `d` replaced by their weighted sums over its nodes."""
-        return self._without(d, weights @ self.columns[d].numpy())
+        return self._without(d, weights @ self.columns[d].numpy(), float(np.abs(weights).sum()))
 
-    def _without(self, d: int, row: Array) -> Products:
+    def _without(self, d: int, row: Array, weight: float) -> Products:
+        own = row[self.index[:, d]]
+        errors, scale_errors = None, None
+        if self.errors is not None:
+            size, slack = np.abs(self.scale), weight * self.errors[d][self.index[:, d]]
+            scale_errors = (size + self._scale_errors()) * (np.abs(own) + slack) - size * np.abs(own)
+            errors = self.errors[:d] + self.errors[d + 1 :]
         return replace(
             self,
             axes=self.axes[:d] + self.axes[d + 1 :],
             columns=self.columns[:d] + self.columns[d + 1 :],
             index=np.delete(self.index, d, axis=1),
-            scale=self.scale * row[self.index[:, d]],
+            scale=self.scale * own,
+            errors=errors,
+            scale_errors=scale_errors,
         )
 
     def __post_init__(self) -> None:

@@ -32,6 +32,7 @@ Array = npt.NDArray[np.float64]
 Key = tuple[AxisFunction | None, int | None]
 Keys = tuple[Key, ...]
 
+PLACES, SAFETY = 8, 2.0  # where errors of interpolation are looked for in each element, and times what is seen
 FINEST = 20_000  # elements of a parameter's axis on which functions are interpolated
 
 
@@ -292,7 +293,7 @@ def _products(
 ) -> tuple[Products, float]:
     """Interpolate the functions of the parameters; return their largest relative error as well."""
     index = np.zeros((len(keys), len(axes)), dtype=np.int64)
-    fine, columns, worst = [], [], 0.0
+    fine, columns, errors, worst = [], [], [], 0.0
     for d, axis in enumerate(axes):
         known: dict[Key, int] = {}
         for q, key in enumerate(keys):
@@ -301,8 +302,9 @@ def _products(
         own, error = _fine_enough(axis, functions, goal)
         fine.append(own)
         columns.append(torch.from_numpy(np.stack([f(own.nodes[: own.size]) for f in functions], axis=1)))
+        errors.append(_largest_errors(own, functions))
         worst = max(worst, error)
-    return Products(tuple(fine), tuple(columns), index, np.ones(len(keys))), worst
+    return Products(tuple(fine), tuple(columns), index, np.ones(len(keys)), tuple(errors)), worst
 
 
 def _function(axis: Axis, key: Key, lifted: Array) -> Callable[[Array], Array]:
@@ -348,3 +350,18 @@ def _interpolation_error(axis: Axis, functions: Sequence[Callable[[Array], Array
         size = np.maximum(np.abs(exact), 0.01 * np.abs(values).max(initial=0.0))
         worst = max(worst, float((off[size > 0] / size[size > 0]).max(initial=0.0)))
     return worst
+
+
+def _largest_errors(axis: Axis, functions: Sequence[Callable[[Array], Array]]) -> Array:
+    """Return twice the largest error of interpolating each function, as seen at many places in each element."""
+    if axis.discrete:
+        return np.zeros(len(functions))
+    nodes = axis.nodes
+    places = (nodes[:-1, None] + np.diff(nodes)[:, None] * (np.arange(PLACES) + 0.5) / PLACES).ravel()
+    index, basis = axis.tabulate(places)
+    return np.array(
+        [
+            SAFETY * np.abs(np.einsum("kw,kw->k", basis, function(nodes[: axis.size])[index]) - function(places)).max()
+            for function in functions
+        ]
+    )
