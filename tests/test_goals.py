@@ -17,8 +17,10 @@ import inntd as it
 from inntd.models.cp_form import CPForm
 from inntd.models.tucker_form import TuckerForm
 from inntd.problems.refine import finer, halved
+from inntd.solvers.affine import affine_problem
 from inntd.solvers.goals import discrete_goal
 from inntd.solvers.operator import assemble
+from inntd.solvers.reduced_goals import reduced_goal
 from inntd.solvers.residual_form import pairing
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -324,3 +326,130 @@ def test_a_solution_up_to_a_constant_has_no_adjoint() -> None:
 def _zero(name: str) -> it.CPModel:
     axes = problem_named(name).axes
     return it.CPModel.from_factors(axes, [np.zeros((axis.size, 1)) for axis in axes])
+
+
+# ------------------------------------------------------------------------------------------------------ reduced models
+
+
+def thermal(flux: bool = True) -> it.Problem:
+    """Three blocks, two with conductivities from 0.1 to 10; a given value that is not zero, or none."""
+    x, y = line("x"), line("y")
+    z, w = (it.Axis(name, -1, 1, elements=8, kind="parameter") for name in "zw")
+    u, v = it.unknown("u", x, y, z, w), it.test_function()
+    k = (10 ** z._sympy_() * it.indicator(x < 0.5) + 10 ** w._sympy_() * it.indicator(x >= 0.5)) * it.indicator(
+        y < 0.5
+    ) + it.indicator(y >= 0.5)
+    conditions = [u.on(x.start) == 0, *([u.on(x.end) == y] if flux else [])]
+    return it.Problem(weak=k * it.dot(it.grad(v), it.grad(u)) - v, conditions=conditions)
+
+
+def drift() -> it.Problem:
+    x, y, m = line("x"), line("y"), it.Axis("m", 0, 1, elements=8, kind="parameter")
+    u, v = it.unknown("u", x, y, m), it.test_function()
+    weak = it.dot(it.grad(v), it.grad(u)) + v * (12 * m * it.diff(u, x) + 8 * it.diff(u, y)) - v
+    return it.Problem(weak=weak, conditions=[u.on(x, y) == 0])
+
+
+def reaction() -> it.Problem:
+    x, k = line("x", 16), it.Axis("k", -8, 8, elements=8, kind="parameter")
+    u, v = it.unknown("u", x, k), it.test_function()
+    return it.Problem(weak=it.diff(v, x) * it.diff(u, x) + k * u * v - v, conditions=[u.on(x) == 0])
+
+
+def full_value(problem: it.Problem, goal: it.Goal, merged: list[str], point: dict[str, float]) -> float:
+    """The goal of the full solution at one parameter, by dense matrices and the merged part of the functional."""
+    positions = tuple(d for d, axis in enumerate(problem.axes) if axis.name in merged)
+    affine = affine_problem(problem, positions, 1e-12)
+    theta = affine.products.at([point[axis.name] for axis in problem.axes if axis.name not in merged])
+    q, r = affine.terms, affine.space.load.shape[1]
+    operator = sum(factor * affine.space.apply(k, np.eye(affine.space.size)) for k, factor in enumerate(theta[:q]))
+    full = affine.lifted @ theta[q + r :]
+    full[affine.free] += np.linalg.solve(operator, affine.space.load @ theta[q : q + r])
+    found = discrete_goal(problem, goal)
+    vectors = [found.vectors[d] for d in positions]
+    return sum(
+        weight * float(functools.reduce(np.kron, [own[:, k] for own in vectors]) @ full)
+        for k, weight in enumerate(found.weights)
+    )
+
+
+REDUCED: dict[str, tuple[Callable[[], it.Problem], list[str], it.Goal]] = {
+    "thermal": (thermal, ["x", "y"], it.Goal(x=(0.5, 1))),
+    "thermal at a point": (thermal, ["x", "y"], it.Goal(x=0.3, y=0.4)),
+    "drift": (drift, ["x", "y"], it.Goal(x=0.75, y=(0.25, 0.75))),
+    "reaction": (reaction, ["x"], it.Goal(x=0.4)),
+}
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_goals_of_reduced_models_are_within_their_bounds(name: str) -> None:
+    make, merged, goal = REDUCED[name]
+    problem = make()
+    model = it.solve(problem, method="reduced_basis", rank=4, seed=1).model
+    rough, good = (reduced_goal(problem, model, goal, tolerance=tolerance) for tolerance in (0.2, 1e-4))
+    rng = np.random.default_rng(2)
+    plain, left = [], []
+    for _ in range(6):
+        point = {axis.name: float(rng.uniform(*axis.domain)) for axis in model.parameter_axes}
+        exact = full_value(problem, goal, merged, point)
+        for found in (rough.at(point), good.at(point)):
+            assert found.bound is not None
+            assert abs(found.corrected - exact) <= found.bound + 1e-13
+        plain.append(abs(found.value - exact))
+        left.append(abs(found.corrected - exact))
+    assert max(left) < 0.01 * max(plain)
+    held = it.goal_error(problem, model, it.Goal({**goal.places, **point}), tolerance=1e-4)
+    assert held.corrected == pytest.approx(found.corrected, rel=1e-9)
+
+
+def test_compliance_needs_no_adjoint_basis_and_converges_with_the_square() -> None:
+    problem, goal = thermal(flux=False), it.Goal()
+    point = {"z": 0.3, "w": -0.7}
+    exact = full_value(problem, goal, ["x", "y"], point)
+    energy, values = [], []
+    for rank in (5, 7, 9, 11):
+        model = it.solve(problem, method="reduced_basis", rank=rank).model
+        found = reduced_goal(problem, model, goal)
+        assert found.dual.size == model.rank
+        one = found.at(point)
+        assert abs(one.algebraic) < 1e-10 * abs(one.value)  # the residual sees nothing of its own functions
+        assert one.bound is not None
+        assert abs(one.value - exact) <= one.bound + 1e-13
+        energy.append(model.error_bound(point))
+        values.append(abs(one.value - exact))
+    assert np.polyfit(np.log(energy), np.log(values), 1)[0] > 1.7
+
+
+def test_parameters_that_are_not_held_are_averaged() -> None:
+    problem = reaction()
+    model = it.solve(problem, method="reduced_basis", tolerance=1e-9).model
+    k = problem.axes[1]
+    one = it.goal_error(problem, model, it.Goal(x=0.5, k=(0, 8)))
+    nodes, weights = np.polynomial.legendre.leggauss(24)
+    exact = float(weights @ model.at(x=0.5).grid(k=4 + 4 * nodes).numpy()) / 2
+    assert one.value == pytest.approx(exact, rel=1e-3)
+    whole = it.goal_error(problem, model, it.Goal(x=0.5))
+    assert whole.value == pytest.approx(model.at(x=0.5).mean(k), rel=1e-3)
+
+
+def test_errors_at_points_of_reduced_models() -> None:
+    problem = reaction()
+    model = it.solve(problem, method="reduced_basis", rank=2).model
+    (found,) = it.error_at(problem, model, [[0.5, -4.0]])
+    exact = full_value(problem, it.Goal(x=0.5), ["x"], {"k": -4.0})
+    assert found.bound is not None
+    assert abs(found.corrected - exact) <= found.bound
+    assert found.error == pytest.approx(exact - found.value, rel=0.01)
+
+
+def test_what_reduced_goals_refuse() -> None:
+    problem = reaction()
+    model = it.solve(problem, method="reduced_basis", rank=2).model
+    with pytest.raises(ValueError, match="mesh must be False"):
+        it.goal_error(problem, model, it.Goal(), mesh=True)
+    with pytest.raises(ValueError, match="function of the merged axes"):
+        it.goal_error(problem, model, it.Goal(weight=problem.axes[1]))
+    with pytest.raises(ValueError, match="must be given k"):
+        reduced_goal(problem, model, it.Goal()).at()
+    with pytest.raises(ValueError, match="one that the model is the solution of"):
+        it.goal_error(drift(), model, it.Goal())

@@ -4,9 +4,9 @@ With the adjoint solution z, :math:`A^T z = j`, the error of a functional is kno
 :math:`j^T (u_h - u) = z^T (b - A u)`. The value corrected by it is off by :math:`(z_h - z)^T r` only, a product of two
 errors: it converges twice as fast, and where a sum B of one-dimensional operators lies below the symmetric part of A,
 that product is at most :math:`\|r\|_{B^{-1}} \|j - A^T z\|_{B^{-1}}`, guaranteed. The same with the equations of a mesh
-of half the size and longer patches, on which the answer is interpolated, tells the error of the mesh. References: Becker
-and Rannacher, "An optimal control approach to a posteriori error estimation in finite element methods", Acta Numerica
-10, 2001; Hesthaven, Rozza and Stamm, "Certified Reduced Basis Methods for Parametrized PDEs", 2016, chapter 4.
+of half the size and longer patches, on which the answer is interpolated, tells the error of the mesh. References:
+Becker and Rannacher, "An optimal control approach to a posteriori error estimation in finite element methods", Acta
+Numerica 10, 2001; Hesthaven, Rozza and Stamm, "Certified Reduced Basis Methods for Parametrized PDEs", 2016, chapter 4.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from inntd.models import CPModel, TuckerModel
 from inntd.models.cp_form import CPForm
 from inntd.models.forms import Form
 from inntd.models.norms import exp
+from inntd.models.reduced import ReducedModel
 from inntd.models.result import Answer
 from inntd.models.tucker_form import TuckerForm
 from inntd.problems import Problem
@@ -82,7 +83,7 @@ class GoalError:
 
 def goal_error(
     problem: Problem,
-    answer: Answer[Any] | CPModel | TuckerModel,
+    answer: Answer[Any] | CPModel | TuckerModel | ReducedModel,
     goal: Goal,
     *,
     mesh: bool = False,
@@ -95,7 +96,7 @@ def goal_error(
     problem
         What was solved.
     answer
-        The answer or its model: a `CPModel` or a `TuckerModel`.
+        The answer or its model: a `CPModel`, a `TuckerModel`, or a `ReducedModel`.
     goal
         What is of interest: ``Goal(x=0.5, t=1)`` is a value, ``Goal(t=1)`` a mean over all other axes. For a
         `ReducedModel` parameters that are not held still are averaged over samples.
@@ -129,6 +130,12 @@ def goal_error(
     True
     """
     model = answer.model if isinstance(answer, Answer) else answer
+    if isinstance(model, ReducedModel):
+        from inntd.solvers.reduced_goals import reduced_goal
+
+        if mesh:
+            raise ValueError("mesh must be False for a ReducedModel: solve on a finer mesh, and compare")
+        return reduced_goal(problem, model, goal, tolerance=tolerance).mean()
     if not isinstance(model, CPModel | TuckerModel):
         raise TypeError(
             f"answer must hold a CPModel, a TuckerModel or a ReducedModel, got {type(model).__name__}; of slabs take "
@@ -148,7 +155,7 @@ def goal_error(
 
 
 def error_at(
-    problem: Problem, answer: Answer[Any] | CPModel | TuckerModel, points: npt.ArrayLike, *,
+    problem: Problem, answer: Answer[Any] | CPModel | TuckerModel | ReducedModel, points: npt.ArrayLike, *,
     mesh: bool = False, tolerance: float = ADJOINT_TOLERANCE,
 ) -> list[GoalError]:  # fmt: skip
     """Estimate the error at points: goals that hold all axes still, each with its own adjoint solution.

@@ -76,11 +76,14 @@ class DiscreteGoal:
         Per axis an array (n_d, R).
     weights
         (R,).
+    weighted
+        Positions of the axes on which the weight depends.
     """
 
     axes: tuple[Axis, ...]
     vectors: list[Vector]
     weights: Vector
+    weighted: tuple[int, ...] = ()
 
     @property
     def form(self) -> CPForm:
@@ -114,7 +117,9 @@ def discrete_goal(problem: Problem, goal: Goal) -> DiscreteGoal:
             own.append(_functional(axis, goal.places.get(axis.name), function))
     vectors = [np.stack(own, axis=1) if own else np.zeros((axis.size, 0))
                for own, axis in zip(columns, problem.axes, strict=True)]  # fmt: skip
-    return DiscreteGoal(problem.axes, vectors, np.array([coefficient for coefficient, _ in terms], dtype=np.float64))
+    weights = np.array([coefficient for coefficient, _ in terms], dtype=np.float64)
+    weighted = tuple(d for d in range(len(problem.axes)) if any(functions[d] is not None for _, functions in terms))
+    return DiscreteGoal(problem.axes, vectors, weights, weighted)
 
 
 def _place(name: object, value: Any) -> Place:
@@ -136,11 +141,9 @@ def _weight(problem: Problem, goal: Goal) -> SeparatedFunction:
     separator = Separator(problem.axes, problem.setting.slots)
     numerical = Numerical(separator, problem.separation_tolerance, problem.separation_rank)
     assembler = Assembler(problem.axes, problem.component, numerical.resolve)
-    found, _ = separate_exact(numerical_or_exact := goal.weight, separator, assembler, problem.axes)
+    found, _ = separate_exact(goal.weight, separator, assembler, problem.axes)
     if found is None:
-        raise ValueError(
-            f"weight must be a sum of products of functions of one axis, got {shorten(numerical_or_exact)}"
-        )
+        raise ValueError(f"weight must be a sum of products of functions of one axis, got {shorten(goal.weight)}")
     return found
 
 
