@@ -17,25 +17,31 @@ Huynh and Patera, Archives of Computational Methods in Engineering 15, 2008 (min
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from inntd.models import CPModel, TuckerModel
 from inntd.models.cp_form import CPForm
 from inntd.models.forms import Form
-from inntd.models.norms import exp
-from inntd.models.result import Answer
+from inntd.models.norms import exp, normalised
+from inntd.models.result import Answer, ErrorEstimate
 from inntd.problems import Problem
 from inntd.solvers.below import Below, NoBoundError, below_of
 from inntd.solvers.exponential_sums import exponential_sum
 from inntd.solvers.operator import DiscreteSystem, assemble
 from inntd.solvers.residual_form import TooLargeError, free_form, residual_form
 
+Vector = npt.NDArray[np.float64]
+
 ACCURACY = 1e-3  # of the sums of exponentials; it makes bounds larger by half of this
 FULL_TENSOR = 1_000_000  # coefficients of which none is left to exponentials
 MOST_WORK = 2e10  # operations that the norms may take
+PRECISE = 100  # operations of a product in doubled precision
+ROUNDED = 1e-3  # of a square: what rounding may add to it
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class ErrorBound:
     def __str__(self) -> str:
         if self.relative is None:
             return f"no guaranteed bound: {self.reason}"
-        return f"guaranteed: at most {self.relative:.1e} (L2, relative), {self.energy:.1e} (energy)"
+        return f"guaranteed: the relative L2 error is at most {self.relative:.1e}"
 
 
 def error_bound(problem: Problem, answer: Answer[Any] | CPModel | TuckerModel) -> ErrorBound:
@@ -109,14 +115,39 @@ def error_bound(problem: Problem, answer: Answer[Any] | CPModel | TuckerModel) -
     return bound_of(assemble(problem), model)
 
 
-def bound_of(system: DiscreteSystem, model: CPModel | TuckerModel) -> ErrorBound:
-    """Bound the error of a model of an assembled system; see `error_bound`."""
+def certified(estimate: ErrorEstimate, bound: ErrorBound, tolerance: float | None = None) -> ErrorEstimate:
+    """Return an estimate with a guaranteed bound in the place of its algebraic part, where the bound is of use.
+
+    It is where it keeps the tolerance, or is at most twice the estimate; larger ones are better told in a note.
+
+    Examples
+    --------
+    >>> certified(ErrorEstimate(1e-5), ErrorBound(1e-3, 1e-4, 4e-5), tolerance=1e-4)
+    ErrorEstimate(algebraic=4e-05, discretisation=None, by_axis={}, certainty='guaranteed')
+    """
+    if bound.relative is None or bound.relative > max(tolerance or 0.0, 2.0 * estimate.algebraic):
+        return estimate
+    return replace(estimate, algebraic=bound.relative, certainty="guaranteed")
+
+
+def bound_of(system: DiscreteSystem, model: CPModel | TuckerModel, most_work: float = MOST_WORK) -> ErrorBound:
+    """Bound the error of a model of an assembled system; see `error_bound`.
+
+    Parameters
+    ----------
+    system, model
+        The discrete system, and a model of its solution with the lifted boundary values.
+    most_work
+        Operations that the norms of the residual may take.
+    """
     try:
         below = below_of(system)
         rest = residual_form(below.system, free_form(system, model))
         scale = below.system.scale
-        energy = exp(log_dual_norm(below, rest) + scale)
-        l2 = exp(log_dual_norm(below, rest, 2) + scale) if below.commuting else energy / np.sqrt(below.lowest)
+        energy = exp(log_dual_norm(below, rest, 1, most_work) + scale)
+        l2 = (
+            exp(log_dual_norm(below, rest, 2, most_work) + scale) if below.commuting else energy / np.sqrt(below.lowest)
+        )
     except (NoBoundError, TooLargeError) as failure:
         return ErrorBound(None, None, None, str(failure))
     size = model.norm()
@@ -125,7 +156,7 @@ def bound_of(system: DiscreteSystem, model: CPModel | TuckerModel) -> ErrorBound
     return ErrorBound(energy, float(l2), float(l2 / (size - l2)) if l2 < size else float("inf"))
 
 
-def log_dual_norm(below: Below, rest: Form, power: int = 1) -> float:
+def log_dual_norm(below: Below, rest: Form, power: int = 1, most_work: float = MOST_WORK) -> float:
     """Return the logarithm of the root of (r, B^-power r), not too small.
 
     Parameters
@@ -136,16 +167,18 @@ def log_dual_norm(below: Below, rest: Form, power: int = 1) -> float:
         The residual r on the free nodes.
     power
         1 for the norm dual to that of B, 2 for the L2 norm of B^-1 r.
+    most_work
+        Operations that this may take.
 
     Raises
     ------
     NoBoundError
         When the norms would take too long.
     """
-    return 0.5 * _log_square(below, rest, power)
+    return 0.5 * _log_square(below, rest, power, most_work)
 
 
-def _log_square(below: Below, rest: Form, power: int) -> float:
+def _log_square(below: Below, rest: Form, power: int, most_work: float) -> float:
     columns = [basis.T @ own for basis, own in zip(below.bases, rest.factors, strict=True)]
     count = float(np.prod([float(n) for n in below.system.sizes]))
     if count <= FULL_TENSOR:
@@ -156,23 +189,81 @@ def _log_square(below: Below, rest: Form, power: int) -> float:
         square = float(np.sum(tensor**2 / divisor**power))
         return float(np.log(square)) + 2 * exponent * float(np.log(2.0)) if square > 0 else -np.inf
     inverse = exponential_sum(below.lowest, below.highest, ACCURACY, power)
-    _refuse_work(rest, len(inverse.weights), sum(below.system.sizes))
+    changing = [bool(own.max() > own.min()) for own in below.values]
+    norms = _Norms.of(rest, columns, changing, len(inverse.weights), most_work)
     logs = []
     for weight, t in zip(inverse.weights, inverse.exponents, strict=True):
         # Exponents are taken from the smallest eigenvalue on, which may be negative on a single axis.
-        damped = [
-            column * np.exp(-0.5 * t * (own - own.min()))[:, None]
-            for column, own in zip(columns, below.values, strict=True)
-        ]
-        logs.append(np.log(weight) - t * below.lowest + 2 * rest.log_norm(damped))
+        damping = [np.exp(-0.5 * t * (own - own.min())) for own in below.values]
+        logs.append(np.log(weight) - t * below.lowest + 2 * norms.log_norm(damping))
     return float(np.logaddexp.reduce(logs)) - float(np.log1p(-inverse.error))
 
 
-def _refuse_work(rest: Form, terms: int, nodes: int) -> None:
-    if not isinstance(rest, CPForm):
-        return
-    columns = rest.factors[0].shape[1]
-    # Norms of many products cost 30 operations for each pair of them, on each axis, in doubled precision.
-    work = terms * float(columns) ** 2 * (nodes + 30 * len(rest.factors))
-    if work > MOST_WORK:
-        raise NoBoundError(f"the residual has {columns} products, whose norms would take {work:.0e} operations")
+@dataclass(frozen=True)
+class _Norms:
+    """Norms of one residual, with coordinates of some axes damped: not too small, and hardly too large.
+
+    Sums of products are squared in plain precision first, with a bound of its rounding. Where that is too much, their
+    norm is taken in doubled precision, or with so many products that this would take too long, the bound is kept.
+
+    Attributes
+    ----------
+    changing
+        Which axes are damped: what the others contribute is computed once.
+    still, still_logs
+        Their product of Gram matrices of normalised columns (R, R), and the logarithms of their columns' lengths (R,).
+    """
+
+    rest: Form
+    columns: list[Vector]
+    changing: list[int]
+    still: Vector
+    still_logs: Vector
+    precise: bool
+
+    @classmethod
+    def of(cls, rest: Form, columns: list[Vector], changing: list[bool], terms: int, most_work: float) -> _Norms:
+        moving = [d for d, changes in enumerate(changing) if changes]
+        if not isinstance(rest, CPForm):
+            ranks = [float(own.shape[1]) for own in columns]
+            work = terms * float(np.prod(ranks)) * sum(ranks)
+            if work > 10 * most_work:  # products of matrices, at full speed
+                raise NoBoundError(f"the residual has a core whose norms would take {work:.0e} operations")
+            return cls(rest, columns, moving, np.zeros(0), np.zeros(0), True)
+        count = columns[0].shape[1]
+        nodes = [len(own) for own in columns]
+        work = float(count) ** 2 * (sum(nodes) + terms * (sum(nodes[d] for d in moving) + len(moving)))
+        if work > most_work:
+            raise NoBoundError(f"the residual has {count} products, whose norms would take {work:.0e} operations")
+        product, logs = np.ones((count, count)), np.zeros(count)
+        for own, changes in zip(columns, changing, strict=True):
+            if not changes:
+                product, logs = _multiplied(product, logs, own)
+        precise = terms * float(count) ** 2 * PRECISE * len(columns) <= most_work
+        return cls(rest, columns, moving, product, logs, precise)
+
+    def log_norm(self, damping: Sequence[Vector]) -> float:
+        """Return the logarithm of the norm with each row of the columns damped."""
+        blocks = [own * factor[:, None] for own, factor in zip(self.columns, damping, strict=True)]
+        if not isinstance(self.rest, CPForm):
+            return self.rest.log_norm(blocks)
+        product, logs = self.still.copy(), self.still_logs
+        for d in self.changing:
+            product, logs = _multiplied(product, logs, blocks[d])
+        top = float(logs.max(initial=-np.inf))
+        if top == -np.inf:
+            return top
+        weights = np.exp(logs - top)
+        square = float(weights @ product @ weights)
+        operations = sum(len(own) + 2 for own in blocks) + 64
+        rounding = np.finfo(np.float64).eps * operations * float(weights.sum()) ** 2
+        if rounding > ROUNDED * square and self.precise:
+            return self.rest.log_norm(blocks)
+        return 0.5 * float(np.log(max(square, 0.0) + rounding)) + top
+
+
+def _multiplied(product: Vector, logs: Vector, columns: Vector) -> tuple[Vector, Vector]:
+    """Multiply a product of Gram matrices (R, R) by that of normalised columns, and add the logarithms of lengths."""
+    (unit,), own = normalised([columns])
+    product *= unit.T @ unit
+    return product, logs + own[0]

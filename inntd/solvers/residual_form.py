@@ -17,7 +17,7 @@ from inntd.solvers.operator import DiscreteSystem
 
 Vector = npt.NDArray[np.float64]
 
-LARGEST_CORE = 4_000_000  # numbers in the core of a residual
+LARGEST_CORE = 10_000_000  # numbers in the core of a residual
 
 
 class TooLargeError(ValueError):
@@ -25,11 +25,23 @@ class TooLargeError(ValueError):
 
 
 def free_form(system: DiscreteSystem, model: CPModel | TuckerModel) -> Form:
-    """Return a model's nodal values on the free nodes, where lifted boundary values vanish."""
-    factors = [np.ascontiguousarray(own[free]) for own, free in zip(model._arrays(), system.free, strict=True)]
+    """Return a model's nodal values on the free nodes, where lifted boundary values vanish.
+
+    Their products, which only cancel there, are left out where they are the last ones of a sum, as `solve` puts them.
+    """
+    arrays = model._arrays()
+    if isinstance(model, CPModel):
+        arrays = _without(arrays, system.lifting.factors())
+    factors = [np.ascontiguousarray(own[free]) for own, free in zip(arrays, system.free, strict=True)]
     if isinstance(model, TuckerModel):
         return TuckerForm(system.axes, factors, model.core.detach().numpy().astype(np.float64))
     return CPForm(system.axes, factors)
+
+
+def _without(arrays: list[Vector], lifted: list[Vector]) -> list[Vector]:
+    count = lifted[0].shape[1] if lifted else 0
+    same = count > 0 and all(np.array_equal(own[:, -count:], part) for own, part in zip(arrays, lifted, strict=True))
+    return [own[:, :-count] for own in arrays] if same else arrays
 
 
 def residual_form(system: FreeSystem, form: Form) -> Form:
