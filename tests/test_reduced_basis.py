@@ -377,7 +377,10 @@ def test_errors_of_interpolated_coefficients_are_in_the_bound() -> None:
     rough = affine_problem(problem, (0,), 1.0)  # no finer axes
     found = reduce(rough, None, 6, 0)
     model = _model(rough, found)
-    assert model.certainty == answer.model.certainty == "estimate"
+    assert model.certainty == answer.model.certainty == "guaranteed"  # it knows 10**z itself
+    measured = replace(model.products, functions=None)
+    from_file = ReducedModel(model.axes, model.parameter_axes, measured, model.system, model.core, model.factors)
+    assert from_file.certainty == "estimate"
     off = 0.0
     for value in (-0.9, -0.6, -0.1, 0.4, 0.85):
         exact = affine_problem(problem, (0,), 1e-11)
@@ -386,10 +389,10 @@ def test_errors_of_interpolated_coefficients_are_in_the_bound() -> None:
         values = np.asarray(model.grid(x=problem.axes[0].nodes, z=value)).ravel()[exact.free]
         inner = exact.space.energy(_weights(model))
         error = float(np.sqrt((values - true) @ (inner @ (values - true)) / (true @ (inner @ true))))
-        assert error <= model.error_bound(z=value)
+        assert error <= model.error_bound(z=value) <= from_file.error_bound(z=value)
         off = max(off, error)
     assert off > 1e-3  # of the interpolation alone: six functions hold the solutions of two conductivities
-    forgetful = replace(model.products, errors=None)
+    forgetful = replace(model.products, errors=None, functions=None)
     silent = ReducedModel(model.axes, model.parameter_axes, forgetful, model.system, model.core, model.factors)
     assert silent.error_bound(z=-0.9) < 1e-3 * model.error_bound(z=-0.9)
 
@@ -409,8 +412,9 @@ def test_bounds_of_slices_and_files_are_those_of_the_model(tmp_path: Path) -> No
     model.save(tmp_path / "u.inntd")
     again = it.load(tmp_path / "u.inntd")
     assert isinstance(again, ReducedModel)
-    assert again.error_bound(k=-3.0, g=0.3) == bound
-    assert again.error_bound(k=-3.0, g=0.3, norm="L2") == model.error_bound(k=-3.0, g=0.3, norm="L2")
+    assert again.error_bound(k=-3.0, g=0.3) == pytest.approx(bound, rel=1e-9)
+    l2 = model.error_bound(k=-3.0, g=0.3, norm="L2")
+    assert again.error_bound(k=-3.0, g=0.3, norm="L2") == pytest.approx(l2, rel=1e-9)
     assert again.certainty == model.certainty
     with pytest.raises(ValueError, match="norm must be"):
         model.error_bound(k=0.0, g=0.0, norm="H2")  # type: ignore[arg-type]
@@ -494,7 +498,7 @@ def test_files_hold_everything(tmp_path: Path) -> None:
         rows = [[0.3, 0.4, *point] for point in places(name, 4)]
         assert torch.equal(again(np.array(rows)), model(np.array(rows)))
         fixed = dict(zip((axis.name for axis in model.parameter_axes), places(name, 1)[0], strict=True))
-        assert again.error_bound(fixed) == model.error_bound(fixed)
+        assert model.error_bound(fixed) <= again.error_bound(fixed) < 1.01 * model.error_bound(fixed) + 1e-9
         assert again.metadata == model.metadata
         model.at(y=0.5).save(tmp_path / f"{name}-slice.inntd")
         assert it.load(tmp_path / f"{name}-slice.inntd").axes[0].name == "x"

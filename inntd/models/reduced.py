@@ -210,10 +210,11 @@ class ReducedModel(Named, torch.nn.Module):
     def certainty(self) -> Certainty:
         """What `error_bound` is: ``"guaranteed"`` up to round-off, or an ``"estimate"``.
 
-        An estimate where there is no certain coercivity constant (it is infinite then), and where coefficients had to
-        be interpolated along parameters: the error of this is measured at many places in each element, not proven.
+        An estimate where there is no certain coercivity constant (it is infinite then), and of a model from a file
+        whose coefficients had to be interpolated along parameters: the file holds the error of that as it was seen at
+        many places in each element, while a new model still knows the coefficients themselves.
         """
-        return "guaranteed" if self.system.coercivity is not None and self.products.exact else "estimate"
+        return "guaranteed" if self.system.coercivity is not None and self.products.known else "estimate"
 
     def _bounds(self, points: torch.Tensor, weights: torch.Tensor) -> Array:
         """Return bounds (K,) of the errors in the energy norm, not relative."""

@@ -294,30 +294,41 @@ def _products(
     """Interpolate the functions of the parameters; return their largest relative error as well."""
     index = np.zeros((len(keys), len(axes)), dtype=np.int64)
     fine, columns, errors, worst = [], [], [], 0.0
+    true: list[tuple[_Function, ...]] = []
     for d, axis in enumerate(axes):
         known: dict[Key, int] = {}
         for q, key in enumerate(keys):
             index[q, d] = known.setdefault(key[d], len(known))
-        functions = [_function(axis, key, lifted[d]) for key in known]
+        functions = [_Function.of(axis, key, lifted[d]) for key in known]
+        true.append(tuple(functions))
         own, error = _fine_enough(axis, functions, goal)
         fine.append(own)
         columns.append(torch.from_numpy(np.stack([f(own.nodes[: own.size]) for f in functions], axis=1)))
         errors.append(_largest_errors(own, functions))
         worst = max(worst, error)
-    return Products(tuple(fine), tuple(columns), index, np.ones(len(keys)), tuple(errors)), worst
+    ones = np.ones(len(keys))
+    return Products(tuple(fine), tuple(columns), index, ones, tuple(errors), None, tuple(true), ones), worst
 
 
-def _function(axis: Axis, key: Key, lifted: Array) -> Callable[[Array], Array]:
-    weight, place = key
+@dataclass(frozen=True, eq=False)
+class _Function:
+    """A function of one parameter: a coefficient's weight, times interpolated nodal values of lifted boundary data."""
 
-    def values(x: Array) -> Array:
-        found = np.ones_like(x) if weight is None else weight(x)
-        if place is not None:
-            rows, basis = axis.tabulate(x)
-            found = found * np.einsum("kw,kw->k", basis, lifted[rows, place])
+    axis: Axis
+    weight: AxisFunction | None
+    lifted: Array | None
+
+    @classmethod
+    def of(cls, axis: Axis, key: Key, lifted: Array) -> _Function:
+        weight, place = key
+        return cls(axis, weight, None if place is None else lifted[:, place])
+
+    def __call__(self, x: Array) -> Array:
+        found = np.ones_like(x) if self.weight is None else self.weight(x)
+        if self.lifted is not None:
+            rows, basis = self.axis.tabulate(x)
+            found = found * np.einsum("kw,kw->k", basis, self.lifted[rows])
         return found
-
-    return values
 
 
 def _fine_enough(axis: Axis, functions: Sequence[Callable[[Array], Array]], goal: float) -> tuple[Axis, float]:

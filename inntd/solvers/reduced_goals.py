@@ -243,6 +243,5 @@ def _with_constant(products: Products, terms: int) -> Products:
     """Return the functions of the operator, and the constant one for a load."""
     columns = tuple(torch.cat([own, torch.ones(len(own), 1, dtype=own.dtype)], dim=1) for own in products.columns)
     last = np.array([[own.shape[1] - 1 for own in columns]], dtype=np.int64)
-    assert products.errors is not None
-    errors = tuple(np.append(own, 0.0) for own in products.errors)
-    return Products(products.axes, columns, np.concatenate([products.index[:terms], last]), np.ones(terms + 1), errors)
+    one = np.ones(terms + 1)
+    return Products(products.axes, columns, np.concatenate([products.index[:terms], last]), one)
