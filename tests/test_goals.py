@@ -17,6 +17,7 @@ import inntd as it
 from inntd.models.cp_form import CPForm
 from inntd.models.tucker_form import TuckerForm
 from inntd.problems.refine import finer, halved
+from inntd.solvers import dual_residual
 from inntd.solvers.affine import affine_problem
 from inntd.solvers.goals import discrete_goal
 from inntd.solvers.operator import assemble
@@ -302,6 +303,18 @@ def _as_factors(values: Array) -> list[Array]:
 def test_goals_that_do_not_fit_are_refused(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_an_adjoint_that_did_not_converge_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = problem_named("blocks")
+    answer = it.solve(problem, rank=3, method="alternating")
+    monkeypatch.setattr(dual_residual, "MOST_MODES", 1)
+    found = it.goal_error(problem, answer, it.Goal(x=0.4, a=2))
+    assert found.adjoint == "max_rank"
+    assert "ended as max_rank" in str(found)
+    exact = functional(problem, it.Goal(x=0.4, a=2), dense("blocks"))
+    assert found.bound is not None
+    assert abs(found.corrected - exact) <= found.bound
 
 
 def test_goals_are_linear_and_named_once() -> None:

@@ -22,7 +22,7 @@ from inntd.models.cp_form import CPForm
 from inntd.models.forms import Form
 from inntd.models.norms import exp
 from inntd.models.reduced import ReducedModel
-from inntd.models.result import Answer
+from inntd.models.result import Answer, Status
 from inntd.models.tucker_form import TuckerForm
 from inntd.problems import Problem
 from inntd.problems.refine import finer
@@ -58,12 +58,15 @@ class GoalError:
     bound
         Guaranteed bound of how far the discrete solution's value is from ``value + algebraic``, up to round-off; None
         where there is no bound of the residual.
+    adjoint
+        How the adjoint solution ended; of two, the one that did not converge. Estimates are as good as it is.
     """
 
     value: float
     algebraic: float
     discretisation: float | None = None
     bound: float | None = None
+    adjoint: Status = "converged"
 
     @property
     def error(self) -> float:
@@ -78,6 +81,8 @@ class GoalError:
     def __str__(self) -> str:
         mesh = "not computed" if self.discretisation is None else f"{self.discretisation:+.1e}"
         text = f"{self.value:.8g}, corrected {self.corrected:.8g} (algebraic {self.algebraic:+.1e}, mesh {mesh})"
+        if self.adjoint != "converged":
+            text += f", the adjoint solution ended as {self.adjoint}"
         return text if self.bound is None else f"{text}, guaranteed to {self.bound:.1e} against the discrete solution"
 
 
@@ -146,12 +151,14 @@ def goal_error(
         raise ValueError("problem must not leave a constant open: add a condition, or a term with u, for an adjoint")
     value = pairing(functional.form, model._form())
     found = free_form(system, model)
-    algebraic, bound = _weighted_residual(system, functional, found, tolerance, certify=True)
+    own = _weighted_residual(system, functional, found, tolerance, certify=True)
+    bound = None if own.bound is None else own.bound + ROUNDING * abs(value)
     if not mesh:
-        return GoalError(value, algebraic, None, _rounded_up(bound, value))
+        return GoalError(value, own.estimate, None, bound, own.status)
     fine = finer(problem)
-    total = _corrected_on(fine, discrete_goal(fine, goal), model, tolerance) - value
-    return GoalError(value, algebraic, total - algebraic, _rounded_up(bound, value))
+    reached, other = _on_other_mesh(fine, discrete_goal(fine, goal), model, tolerance)
+    status = own.status if own.status != "converged" else other.status
+    return GoalError(value, own.estimate, reached + other.estimate - value - own.estimate, bound, status)
 
 
 def error_at(
@@ -187,20 +194,27 @@ def error_at(
     ]
 
 
+@dataclass(frozen=True)
+class _Weighted:
+    """A residual paired with an adjoint solution, a guaranteed bound of what is left, and how that solution ended."""
+
+    estimate: float
+    bound: float | None
+    status: Status
+
+
 def _weighted_residual(
     system: DiscreteSystem, functional: DiscreteGoal, found: Form, tolerance: float, *, certify: bool
-) -> tuple[float, float | None]:
-    """Return the residual paired with an adjoint solution, and a guaranteed bound of what is left."""
+) -> _Weighted:
     turned = adjoint(system, functional.vectors, functional.weights)
+    if nothing_free(turned) is not None or len(turned.load_logs) == 0:
+        return _Weighted(0.0, 0.0, "converged")  # the goal sees given values only
     free = free_system(system)
     rest = residual_form(free, found)
-    outcome = nothing_free(turned)
-    if outcome is not None or len(turned.load_logs) == 0:
-        return 0.0, 0.0  # the goal sees given values only
     outcome = solve_automatic(turned, Plan(tolerance, MOST_MODES))
     dual = _form(turned, outcome)
     estimate = pairing(dual, rest) * exp(free.scale)
-    return estimate, _remainder(system, turned, rest, dual) if certify else None
+    return _Weighted(estimate, _remainder(system, turned, rest, dual) if certify else None, outcome.status)
 
 
 def _remainder(system: DiscreteSystem, turned: DiscreteSystem, rest: Form, dual: Form) -> float | None:
@@ -213,19 +227,16 @@ def _remainder(system: DiscreteSystem, turned: DiscreteSystem, rest: Form, dual:
     return exp(norms + below.system.scale + backward.scale)
 
 
-def _rounded_up(bound: float | None, value: float) -> float | None:
-    """Return a bound with the rounding of the value itself."""
-    return None if bound is None else bound + ROUNDING * abs(value)
-
-
 def _form(system: DiscreteSystem, outcome: Outcome) -> Form:
     if outcome.core is not None:
         return TuckerForm(system.axes, outcome.factors, outcome.core)
     return CPForm(system.axes, outcome.factors)
 
 
-def _corrected_on(problem: Problem, functional: DiscreteGoal, model: CPModel | TuckerModel, tolerance: float) -> float:
-    """Return the value of the discrete solution of another mesh, from an answer that is interpolated there."""
+def _on_other_mesh(
+    problem: Problem, functional: DiscreteGoal, model: CPModel | TuckerModel, tolerance: float
+) -> tuple[float, _Weighted]:
+    """Interpolate an answer on another mesh; return its value there, and the error of that against the solution."""
     system = assemble(problem)
     factors = [
         _interpolated(factor, old, new)[free]
@@ -238,8 +249,7 @@ def _corrected_on(problem: Problem, functional: DiscreteGoal, model: CPModel | T
     lifted = system.lifting.factors()
     if lifted:
         value += pairing(functional.form, CPForm(system.axes, lifted))
-    estimate, _ = _weighted_residual(system, functional, found, tolerance, certify=False)
-    return value + estimate
+    return value, _weighted_residual(system, functional, found, tolerance, certify=False)
 
 
 def _interpolated(factor: Vector, old: Any, new: Any) -> Vector:
