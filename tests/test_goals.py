@@ -242,6 +242,18 @@ def test_a_finer_problem_is_the_same_problem() -> None:
     assert it.solve(fine, tolerance=1e-9).model.error(problem.exact) < 0.2 * coarse
 
 
+def test_answers_on_other_meshes_of_the_axes_are_taken() -> None:
+    problem, fine, goal = heat(6, 1), heat(9, 2), it.Goal(t=1, a=2)
+    answer = it.solve(fine, rank=2, method="alternating")
+    found, expected = it.goal_error(problem, answer, goal), it.goal_error(fine, answer, goal)
+    assert found.corrected == pytest.approx(expected.corrected, rel=1e-12)
+    assert it.error_bound(problem, answer).l2 == pytest.approx(it.error_bound(fine, answer).l2, rel=1e-9)
+    with pytest.raises(ValueError, match="over its axes x, t, a"):
+        it.error_bound(problem, it.solve(problem_named("wind"), rank=1))
+    with pytest.raises(ValueError, match="over its axes x, t, a"):
+        it.goal_error(problem, it.solve(problem_named("wind"), rank=1), goal)
+
+
 # ------------------------------------------------------------------------------------------------------------- goals
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -66,8 +67,37 @@ def finer(problem: Problem) -> Problem:
     >>> finer(it.Problem(strong=-it.laplacian(u) - 2, conditions=[u.on(x) == 0])).axes
     (Axis('x', 0.0, 1.0, elements=16, s=4),)
     """
-    alignment = Alignment(problem.axes, tuple(halved(axis, hops=1) for axis in problem.axes))
-    found = copy.copy(problem)
-    found.axes = alignment.after
-    found.conditions = tuple(map(alignment.condition, problem.conditions))
-    return found
+    return moved(problem, [halved(axis, hops=1) for axis in problem.axes])
+
+
+def moved(problem: Problem, axes: Sequence[Axis]) -> Problem:
+    """Return a problem on other meshes of its axes: itself, if they are the same.
+
+    Parameters
+    ----------
+    problem
+        Its separated forms know coordinates, but no meshes.
+    axes
+        With the names and intervals of its own, in their order.
+
+    Raises
+    ------
+    ValueError
+        When they are others.
+    """
+    for own, other in zip(problem.axes, axes, strict=False):
+        if (own.name, own.domain, own.discrete) != (other.name, other.domain, other.discrete):
+            break
+    else:
+        if len(axes) == len(problem.axes):
+            if all(own.key == other.key for own, other in zip(problem.axes, axes, strict=True)):
+                return problem
+            alignment = Alignment(problem.axes, tuple(axes))
+            found = copy.copy(problem)
+            found.axes = alignment.after
+            found.conditions = tuple(map(alignment.condition, problem.conditions))
+            return found
+    names = ", ".join(axis.name for axis in problem.axes)
+    raise ValueError(
+        f"answer must be one of this problem, over its axes {names}, got {', '.join(axis.name for axis in axes)}"
+    )
