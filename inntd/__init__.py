@@ -25,7 +25,7 @@ from inntd.problems import (
     transpose,
     unknown,
 )
-from inntd.solvers import Answer, ErrorEstimate, solve
+from inntd.solvers import Answer, ErrorBound, ErrorEstimate, Goal, GoalError, error_at, error_bound, goal_error, solve
 
 if TYPE_CHECKING:
     from inntd.training.estimators import INNClassifier, INNRegressor
@@ -35,7 +35,10 @@ __all__ = [
     "Axis",
     "CHiDeNNBasis",
     "CPModel",
+    "ErrorBound",
     "ErrorEstimate",
+    "Goal",
+    "GoalError",
     "INNClassifier",
     "INNRegressor",
     "LinearBasis",
@@ -49,6 +52,9 @@ __all__ = [
     "div",
     "dot",
     "dt",
+    "error_at",
+    "error_bound",
+    "goal_error",
     "grad",
     "identity",
     "indicator",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from inntd import _checks
 from inntd.axes import Axis, assembly
 from inntd.models import files, functional, memory
 from inntd.models.cp import CPModel
@@ -19,11 +20,15 @@ from inntd.models.named import Named
 from inntd.models.points import Extrapolate, check_coordinates, check_points
 from inntd.models.products import Products
 from inntd.models.reduced_system import ReducedSystem
+from inntd.models.result import Certainty
 from inntd.models.rows import contract
 from inntd.models.sampling import REPLICATES, sobol_points
 from inntd.models.tucker import TuckerModel
 
 Array = npt.NDArray[np.float64]
+
+ErrorNorm = Literal["energy", "L2"]
+ERROR_NORMS: tuple[ErrorNorm, ...] = ("energy", "L2")
 
 SAMPLES = 1 << 12  # parameters of which means over them are taken
 
@@ -131,21 +136,93 @@ class ReducedModel(Named, torch.nn.Module):
         q = self._terms
         return self.system.solve_one(theta[:q], theta[q : q + self._loads])
 
-    def error_bound(self, parameters: Mapping[str, float] | None = None, /, **named: float) -> float:
-        """Return a guaranteed bound of the relative error at one parameter, against the full discrete solution.
+    def error_bound(
+        self, parameters: Mapping[str, float] | None = None, /, *, norm: ErrorNorm = "energy", **named: float
+    ) -> float:
+        """Return a bound of the relative error at one parameter, against the full discrete solution.
 
-        In the energy norm in which the functions are orthonormal (that of the positive terms of the operator, with mean
-        coefficients), relative to the solution without lifted boundary values. Infinite where the coercivity of the
-        operator is not certain, and where the bound exceeds the solution.
+        Parameters
+        ----------
+        parameters, **named
+            One number for each axis of `parameter_axes`.
+        norm : {"energy", "L2"}, default "energy"
+            ``"energy"`` is the norm in which the functions are orthonormal: that of the positive terms of the operator
+            with mean coefficients, or that of H1 where these change their sign; relative to the solution without lifted
+            boundary values. ``"L2"`` is over the merged axes, relative to the whole solution; larger by the square root
+            of the least eigenvalue of the energy.
+
+        Returns
+        -------
+        float
+            With the error of interpolating coefficients along parameters. Infinite where the coercivity of the operator
+            is not certain, and where the bound exceeds the solution. `certainty` says whether it is guaranteed.
+
+        Examples
+        --------
+        >>> import inntd as it  # a reaction that may have either sign
+        >>> x, k = it.Axis("x", 0, 1, elements=16), it.Axis("k", -5, 5, elements=8, kind="parameter")
+        >>> u, v = it.unknown("u", x, k), it.test_function()
+        >>> form = it.diff(v, x) * it.diff(u, x) + k * u * v - v
+        >>> model = it.solve(it.Problem(weak=form, conditions=[u.on(x) == 0]), method="reduced_basis", rank=2).model
+        >>> model.certainty, model.error_bound(k=-4.0) < 0.1, model.error_bound(k=-4.0, norm="L2") < 0.1
+        ('guaranteed', True, True)
         """
         given = self._named(parameters, named)
         if set(given) != set(self.parameter_axes):
             raise ValueError(f"error_bound must be given {', '.join(axis.name for axis in self.parameter_axes)}")
-        point = torch.tensor([[float(given[axis]) for axis in self.parameter_axes]], dtype=torch.float64)
-        theta, loads, _ = (part.numpy() for part in self._split(self.products(point)))
-        found = self.system.solve(theta, loads)
-        bound, size = float(self.system.bound(theta, loads, found)[0]), float(np.linalg.norm(found))
-        return bound / (size - bound) if bound < size else 0.0 if bound == 0.0 else float("inf")
+        return float(self.error_bounds([[float(given[axis]) for axis in self.parameter_axes]], norm=norm)[0])
+
+    def error_bounds(self, parameters: Sequence[Sequence[float]] | Array, *, norm: ErrorNorm = "energy") -> Array:
+        """Return the bounds (K,) of `error_bound` at parameters (K, P), in the order of `parameter_axes`."""
+        norm = _checks.one_of("norm", norm, ERROR_NORMS)
+        points = check_points(np.asarray(parameters, dtype=np.float64), self.parameter_axes, self.core, "raise")
+        weights = self._weights(points)
+        found, bounds = weights[:, : self.rank].numpy(), self._bounds(points, weights)
+        if norm == "L2":
+            smallest = self.system.smallest
+            bounds = bounds / np.sqrt(smallest) if smallest > 0 else np.full(len(bounds), np.inf)
+            sizes = np.sqrt(np.maximum(torch.einsum("kn,nm,km->k", weights, self._gram(), weights).numpy(), 0.0))
+        else:
+            sizes = np.linalg.norm(found, axis=1)
+        relative = np.divide(bounds, sizes - bounds, out=np.full(len(bounds), np.inf), where=bounds < sizes)
+        return np.where(bounds == 0, 0.0, relative)
+
+    def worst_error_bound(
+        self, samples: int = SAMPLES, *, norm: ErrorNorm = "energy", seed: int = 0
+    ) -> tuple[float, dict[str, float]]:
+        """Return the largest of the bounds at many parameters, and where it is: of a sample, not of all between.
+
+        Parameters
+        ----------
+        samples : int, default 4096
+            Scrambled Sobol' points over the box of the parameters.
+        norm : {"energy", "L2"}, default "energy"
+            As for `error_bound`.
+        seed : int, default 0
+            Of the points.
+        """
+        points = sobol_points(self.parameter_axes, _checks.positive_int("samples", samples), seed)
+        bounds = self.error_bounds(points, norm=norm)
+        worst = int(np.argmax(bounds))
+        names = [axis.name for axis in self.parameter_axes]
+        return float(bounds[worst]), dict(zip(names, points[worst].tolist(), strict=True))
+
+    @property
+    def certainty(self) -> Certainty:
+        """What `error_bound` is: ``"guaranteed"`` up to round-off, or an ``"estimate"``.
+
+        An estimate where there is no certain coercivity constant (it is infinite then), and of a model from a file
+        whose coefficients had to be interpolated along parameters: the file holds the error of that as it was seen at
+        many places in each element, while a new model still knows the coefficients themselves.
+        """
+        return "guaranteed" if self.system.coercivity is not None and self.products.known else "estimate"
+
+    def _bounds(self, points: torch.Tensor, weights: torch.Tensor) -> Array:
+        """Return bounds (K,) of the errors in the energy norm, not relative."""
+        theta, loads, _ = (part.numpy() for part in self._split(self.products(points)))
+        errors = self.products.spread(points)
+        q, r = self._terms, self._loads
+        return self.system.bound(theta, loads, weights[:, : self.rank].numpy(), (errors[:, :q], errors[:, q : q + r]))
 
     def forward(self, points: Any, *, extrapolate: Extrapolate = "raise") -> torch.Tensor:
         """Return the values (K,) at points (K, D), differentiable with respect to them; see `CPModel.forward`."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from inntd.axes import Axis
@@ -13,6 +15,11 @@ from inntd.models.packing import MOST_AXES, Malformed, Tensors, axis_of, packed,
 from inntd.models.products import Products
 from inntd.models.reduced import ReducedModel
 from inntd.models.reduced_system import Coercivity, ReducedSystem
+from inntd.models.successive import SuccessiveConstraints
+
+Array = npt.NDArray[np.float64]
+
+CONSTRAINTS = ("lower", "upper", "theta", "alpha", "sign")
 
 
 def _contents(model: ReducedModel) -> tuple[dict[str, Any], Tensors]:
@@ -21,8 +28,15 @@ def _contents(model: ReducedModel) -> tuple[dict[str, Any], Tensors]:
     tensors |= {f"factors.{d}": factor for d, factor in enumerate(model.factors)}
     tensors |= {f"columns.{d}": columns for d, columns in enumerate(products.columns)}
     arrays = {name: getattr(system, name) for name in ("operator", "load", "residual_operator", "residual_load")}
-    if system.coercivity is not None:
+    if isinstance(system.coercivity, Coercivity):
         arrays |= {f"coercivity.{name}": getattr(system.coercivity, name) for name in ("terms", "reference", "sign")}
+    elif system.coercivity is not None:
+        arrays |= {f"constraints.{name}": np.atleast_1d(getattr(system.coercivity, name)) for name in CONSTRAINTS}
+    arrays["smallest"] = np.array([system.smallest])
+    if products.errors is not None:
+        arrays |= {f"errors.{d}": own for d, own in enumerate(products.errors)}
+    if products.scale_errors is not None:
+        arrays["scale_errors"] = products.scale_errors
     tensors |= {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     tensors = stored(tensors)
     return {
@@ -51,10 +65,12 @@ def _restored(fields: dict[str, Any], tensors: Tensors) -> ReducedModel:
            for t in tensors.values()), "its types of numbers")  # fmt: skip
     _check(all(((i >= 0) & (i < c.shape[1])).all() for i, c in zip(index.T, columns, strict=True)), "their places")
     _check(all(own.domain == axis.domain for own, axis in zip(finer, parameters, strict=True)), "their intervals")
+    errors, scale_errors = _errors(tensors, [c.shape[1] for c in columns], len(scale))
     core = tensors["core"]
     _check(core.shape == (*(f.shape[-1] for f in factors), n + len(scale) - q - len(system.load)), "its core")
     _check(all(f.ndim == 2 and len(f) == axis.size for f, axis in zip(factors, merged, strict=True)), "its factors")
-    return ReducedModel(axes, parameters, Products(tuple(finer), columns, index, scale), system, core, factors)
+    products = Products(tuple(finer), columns, index, scale, errors, scale_errors)
+    return ReducedModel(axes, parameters, products, system, core, factors)
 
 
 def _axes(fields: dict[str, Any], tensors: Tensors) -> tuple[list[Axis], list[int], list[Axis]]:
@@ -79,13 +95,31 @@ def _system(projection: Any, tensors: Tensors) -> ReducedSystem:
            and right.shape == (len(load), rows.shape[1]), "its residuals")  # fmt: skip
     if projection not in ("galerkin", "minimal_residual"):
         raise ValueError(f"its projection is {projection!r}")
-    coercivity = None
+    coercivity: Coercivity | SuccessiveConstraints | None = None
     if "coercivity.terms" in tensors:
         terms, reference, sign = (tensors[f"coercivity.{name}"].numpy() for name in ("terms", "reference", "sign"))
         _check(terms.dtype == np.int64 and terms.shape == reference.shape and sign.shape == operator.shape[:1]
                and bool(((terms >= 0) & (terms < len(operator))).all()), "its coercivity")  # fmt: skip
         coercivity = Coercivity(terms, reference, sign)
-    return ReducedSystem(operator, load, rows, right, projection, coercivity)
+    elif "constraints.alpha" in tensors:
+        lower, upper, theta, alpha, signs = (tensors[f"constraints.{name}"].numpy() for name in CONSTRAINTS)
+        _check(lower.shape == upper.shape == operator.shape[:1] and theta.shape == (*alpha.shape, len(operator))
+               and signs.shape == (1,) and bool((lower <= upper).all()), "its constraints")  # fmt: skip
+        coercivity = SuccessiveConstraints(lower, upper, theta, alpha, float(signs[0]))
+    _check("smallest" not in tensors or tensors["smallest"].shape == (1,), "its smallest eigenvalue")
+    smallest = float(tensors["smallest"]) if "smallest" in tensors else 0.0
+    return ReducedSystem(operator, load, rows, right, projection, coercivity, smallest)
+
+
+def _errors(tensors: Tensors, counts: Sequence[int], terms: int) -> tuple[tuple[Array, ...] | None, Array | None]:
+    """Return how far functions of parameters are from the true ones, None where the file does not tell."""
+    scale = tensors["scale_errors"].numpy() if "scale_errors" in tensors else None
+    _check(scale is None or scale.shape == (terms,), "the errors of its numbers")
+    if not all(f"errors.{d}" in tensors for d in range(len(counts))):
+        return None, scale
+    found = tuple(tensors[f"errors.{d}"].numpy() for d in range(len(counts)))
+    _check(all(own.shape == (n,) for own, n in zip(found, counts, strict=True)), "the errors of its functions")
+    return found, scale
 
 
 def _check(fits: Any, what: str) -> None:

@@ -17,6 +17,8 @@ import numpy.typing as npt
 import torch
 from scipy.linalg import lapack
 
+from inntd.models.successive import SuccessiveConstraints
+
 Array = npt.NDArray[np.float64]
 Tensor = torch.Tensor
 Projection = Literal["galerkin", "minimal_residual"]
@@ -45,9 +47,12 @@ class Coercivity:
     reference: Array
     sign: Array
 
-    def bound(self, theta: Array) -> Array:
-        """Return the bound (K,) for functions (K, Q); not positive where there is none."""
-        least: Array = (theta[:, self.terms] / self.reference).min(axis=1)
+    def bound(self, theta: Array, errors: Array | None = None) -> Array:
+        """Return the bounds (K,) for functions (K, Q), known up to errors (K, Q); not positive where there is none."""
+        ratios = theta[:, self.terms] / self.reference
+        if errors is not None:
+            ratios = ratios - errors[:, self.terms] / np.abs(self.reference)
+        least: Array = ratios.min(axis=1)
         lost = (theta * self.sign < 0).any(axis=1)
         return np.where(lost, np.minimum(least, 0.0), least)
 
@@ -64,8 +69,10 @@ class ReducedSystem:
         Coordinates of the images of the functions, orthonormal in the dual norm.
     residual_load : array (R, m)
     projection : {"galerkin", "minimal_residual"}
-    coercivity : Coercivity, optional
+    coercivity : Coercivity or SuccessiveConstraints, optional
         What makes bounds of the residual.
+    smallest : float
+        Lower bound of the least eigenvalue of the energy norm against L2, both squared; 0 where it is not known.
     """
 
     operator: Array
@@ -73,7 +80,8 @@ class ReducedSystem:
     residual_operator: Array
     residual_load: Array
     projection: Projection = "galerkin"
-    coercivity: Coercivity | None = None
+    coercivity: Coercivity | SuccessiveConstraints | None = None
+    smallest: float = 0.0
 
     @property
     def size(self) -> int:
@@ -171,12 +179,30 @@ class ReducedSystem:
             parts.append(np.linalg.svd(triangle, compute_uv=False)[:, -1])
         return np.concatenate(parts)
 
-    def bound(self, theta: Array, theta_load: Array, coefficients: Array) -> Array:
-        """Return guaranteed bounds (K,) of the errors in the energy norm; infinite where coercivity is not certain."""
+    def spread(self, errors: Array, load_errors: Array, coefficients: Array) -> Array:
+        """Return how much the dual norms (K,) of residuals may be off by errors (K, Q) and (K, R) of the functions."""
+        images = np.einsum("qmn,kn->kqm", self.residual_operator, coefficients)
+        sizes = np.linalg.norm(images, axis=2), np.linalg.norm(self.residual_load, axis=1)
+        found: Array = (errors * sizes[0]).sum(axis=1) + load_errors @ sizes[1]
+        return found
+
+    def bound(
+        self,
+        theta: Array,
+        theta_load: Array,
+        coefficients: Array,
+        errors: tuple[Array, Array] | None = None,
+    ) -> Array:
+        """Return guaranteed bounds (K,) of the errors in the energy norm; infinite where coercivity is not certain.
+
+        With `errors` of the functions, (K, Q) and (K, R), against solutions with the true functions.
+        """
         if self.coercivity is None:
             return np.full(len(theta), np.inf)
-        alpha = self.coercivity.bound(theta)
         norms = self.residual(theta, theta_load, coefficients)
+        if errors is not None:
+            norms = norms + self.spread(*errors, coefficients)
+        alpha = self.coercivity.bound(theta, None if errors is None else errors[0])
         bounds: Array = np.divide(norms, alpha, out=np.full(len(theta), np.inf), where=alpha > 0)
         return bounds
 

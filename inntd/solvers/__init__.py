@@ -1,6 +1,19 @@
 """Solve without data: Galerkin in separated form."""
 
 from inntd.models.result import Answer, ErrorEstimate
+from inntd.solvers.dual_residual import GoalError, error_at, goal_error
+from inntd.solvers.goals import Goal
+from inntd.solvers.guarantee import ErrorBound, error_bound
 from inntd.solvers.solve import solve
 
-__all__ = ["Answer", "ErrorEstimate", "solve"]
+__all__ = [
+    "Answer",
+    "ErrorBound",
+    "ErrorEstimate",
+    "Goal",
+    "GoalError",
+    "error_at",
+    "error_bound",
+    "goal_error",
+    "solve",
+]

@@ -21,6 +21,7 @@ from inntd.axes.banded import BandedMatrix
 from inntd.models.memory import refuse_beyond
 from inntd.models.products import Products
 from inntd.problems import Problem
+from inntd.problems.refine import halved
 from inntd.problems.separate import AxisForm, AxisFunction, LoadForm
 from inntd.solvers.lifting import Lifting, lift
 from inntd.solvers.merged import SparseSpace, transposition
@@ -31,6 +32,7 @@ Array = npt.NDArray[np.float64]
 Key = tuple[AxisFunction | None, int | None]
 Keys = tuple[Key, ...]
 
+PLACES, SAFETY = 8, 2.0  # where errors of interpolation are looked for in each element, and times what is seen
 FINEST = 20_000  # elements of a parameter's axis on which functions are interpolated
 
 
@@ -291,30 +293,42 @@ def _products(
 ) -> tuple[Products, float]:
     """Interpolate the functions of the parameters; return their largest relative error as well."""
     index = np.zeros((len(keys), len(axes)), dtype=np.int64)
-    fine, columns, worst = [], [], 0.0
+    fine, columns, errors, worst = [], [], [], 0.0
+    true: list[tuple[_Function, ...]] = []
     for d, axis in enumerate(axes):
         known: dict[Key, int] = {}
         for q, key in enumerate(keys):
             index[q, d] = known.setdefault(key[d], len(known))
-        functions = [_function(axis, key, lifted[d]) for key in known]
+        functions = [_Function.of(axis, key, lifted[d]) for key in known]
+        true.append(tuple(functions))
         own, error = _fine_enough(axis, functions, goal)
         fine.append(own)
         columns.append(torch.from_numpy(np.stack([f(own.nodes[: own.size]) for f in functions], axis=1)))
+        errors.append(_largest_errors(own, functions))
         worst = max(worst, error)
-    return Products(tuple(fine), tuple(columns), index, np.ones(len(keys))), worst
+    ones = np.ones(len(keys))
+    return Products(tuple(fine), tuple(columns), index, ones, tuple(errors), None, tuple(true), ones), worst
 
 
-def _function(axis: Axis, key: Key, lifted: Array) -> Callable[[Array], Array]:
-    weight, place = key
+@dataclass(frozen=True, eq=False)
+class _Function:
+    """A function of one parameter: a coefficient's weight, times interpolated nodal values of lifted boundary data."""
 
-    def values(x: Array) -> Array:
-        found = np.ones_like(x) if weight is None else weight(x)
-        if place is not None:
-            rows, basis = axis.tabulate(x)
-            found = found * np.einsum("kw,kw->k", basis, lifted[rows, place])
+    axis: Axis
+    weight: AxisFunction | None
+    lifted: Array | None
+
+    @classmethod
+    def of(cls, axis: Axis, key: Key, lifted: Array) -> _Function:
+        weight, place = key
+        return cls(axis, weight, None if place is None else lifted[:, place])
+
+    def __call__(self, x: Array) -> Array:
+        found = np.ones_like(x) if self.weight is None else self.weight(x)
+        if self.lifted is not None:
+            rows, basis = self.axis.tabulate(x)
+            found = found * np.einsum("kw,kw->k", basis, self.lifted[rows])
         return found
-
-    return values
 
 
 def _fine_enough(axis: Axis, functions: Sequence[Callable[[Array], Array]], goal: float) -> tuple[Axis, float]:
@@ -330,7 +344,7 @@ def _fine_enough(axis: Axis, functions: Sequence[Callable[[Array], Array]], goal
                 f"{own.elements} elements the relative error is {error:.1e}, as where they jump; solve for each side "
                 "of the jump alone, or loosen tolerance"
             )
-        own = _halved(own)
+        own = halved(own)
 
 
 def _interpolation_error(axis: Axis, functions: Sequence[Callable[[Array], Array]]) -> float:
@@ -349,11 +363,16 @@ def _interpolation_error(axis: Axis, functions: Sequence[Callable[[Array], Array
     return worst
 
 
-def _halved(axis: Axis) -> Axis:
-    fields = axis.to_dict()
-    if "elements" in fields and not fields["breaks"]:
-        return Axis.from_dict({**fields, "elements": 2 * axis.elements})
+def _largest_errors(axis: Axis, functions: Sequence[Callable[[Array], Array]]) -> Array:
+    """Return twice the largest error of interpolating each function, as seen at many places in each element."""
+    if axis.discrete:
+        return np.zeros(len(functions))
     nodes = axis.nodes
-    middle = np.sort(np.concatenate([nodes, 0.5 * (nodes[1:] + nodes[:-1])]))
-    kept = {key: value for key, value in fields.items() if key not in ("start", "stop", "elements", "nodes")}
-    return Axis.from_dict({**kept, "nodes": middle.tolist()})
+    places = (nodes[:-1, None] + np.diff(nodes)[:, None] * (np.arange(PLACES) + 0.5) / PLACES).ravel()
+    index, basis = axis.tabulate(places)
+    return np.array(
+        [
+            SAFETY * np.abs(np.einsum("kw,kw->k", basis, function(nodes[: axis.size])[index]) - function(places)).max()
+            for function in functions
+        ]
+    )

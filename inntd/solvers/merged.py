@@ -84,6 +84,10 @@ class MergedSpace(Protocol):
         """Say of which sign the symmetric part of A_q is."""
         ...
 
+    def positive(self, weights: Array, *, norm: float = 0.0, mass: float = 0.0) -> bool:
+        """Say whether the symmetric part with given weights, plus multiples of both inner products, is positive."""
+        ...
+
     def nbytes(self) -> int:
         """Return the memory of one factorised operator."""
         ...
@@ -226,6 +230,15 @@ class SparseSpace:
             if (sign * diagonal >= 0).all() and self._semidefinite(sign * part):
                 return name  # type: ignore[return-value]
         return "indefinite"
+
+    def positive(self, weights: Array, *, norm: float = 0.0, mass: float = 0.0) -> bool:
+        """Say whether the symmetric part with given weights, plus multiples of both inner products, is positive."""
+        data = weights @ self.parts + norm * self.norm_data + mass * self.mass_data
+        try:
+            factorise(self._matrix(data), self.ordering, definite=True)
+        except SingularError:
+            return False
+        return True
 
     def nbytes(self) -> int:
         """Return the memory of one factorised operator."""

@@ -97,6 +97,39 @@ def assemble(problem: Problem, start: Sequence[Vector | None] | None = None) -> 
     )
 
 
+def adjoint(system: DiscreteSystem, vectors: Sequence[Vector], weights: Vector) -> DiscreteSystem:
+    """Return the transposed system with another load and no boundary values.
+
+    Parameters
+    ----------
+    system
+        The system of a problem.
+    vectors
+        Per axis, the columns (n_d, R) of the load on all nodes.
+    weights
+        (R,) factors of the products of columns.
+    """
+    turned: dict[int, BandedMatrix] = {}
+    for matrix in (matrix for own in system.matrices for matrix in own):
+        if id(matrix) not in turned:
+            turned[id(matrix)] = matrix if matrix.symmetric else matrix.T
+    count = len(weights)
+    terms = np.repeat(np.arange(count, dtype=np.int32)[:, None], len(system.axes), axis=1)
+    reduced = _reduce_load(list(vectors), [np.zeros(count)] * len(vectors), terms, weights, system.free)
+    none = Lifting(system.free, [np.zeros((axis.size, 0)) for axis in system.axes], [], system.fixed)
+    return DiscreteSystem(
+        system.axes,
+        system.free,
+        [[turned[id(matrix)] for matrix in own] for own in system.matrices],
+        system.terms,
+        system.coefficients,
+        *reduced,
+        none,
+        system.component,
+        system.fixed,
+    )
+
+
 def _operator(problem: Problem) -> tuple[list[list[BandedMatrix]], npt.NDArray[np.int32]]:
     mass = AxisForm(0, 0, None)
     matrices = [[assembly.matrix(axis)] for axis in problem.axes]  # of the component axis: the unit matrix

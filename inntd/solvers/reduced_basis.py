@@ -1,10 +1,10 @@
 r"""Greedy reduced bases: full solutions at the parameters where the present answer is worst, Galerkin in their span.
 
 The worst parameter of a training set is found by the dual norm of the residual, which costs nothing that depends on the
-mesh. Where the operator is coercive with a computable bound (min-theta), the same norm over that bound *bounds* the
-error in the energy norm; elsewhere it is divided by the inf-sup constant of the functions so far, which is no bound.
-The full solution that comes next tells the true error there: from the ratio of both, the relative L2 error over the
-training set is *estimated*, without the bound's pessimism.
+mesh. Where the operator is coercive with a computable bound (min-theta, or successive constraints), the same norm over
+that bound *bounds* the error in the energy norm; elsewhere it is divided by the inf-sup constant of the functions so
+far, which is no bound. The full solution that comes next tells the true error there: from the ratio of both, the
+relative L2 error over the training set is *estimated*, without the bound's pessimism.
 
 References: Prud'homme et al., "Reliable real-time solution of parametrized partial differential equations", J. Fluids
 Eng. 124, 2002; Hesthaven, Rozza and Stamm, "Certified Reduced Basis Methods for Parametrized PDEs", 2016.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,9 @@ import torch
 
 from inntd.axes import Axis
 from inntd.models.memory import refuse_beyond
-from inntd.models.reduced_system import Coercivity, Projection, ReducedSystem
+from inntd.models.reduced_system import Projection, ReducedSystem
 from inntd.models.result import Status, Step
+from inntd.models.successive import SuccessiveConstraints
 from inntd.solvers.affine import Affine
 from inntd.solvers.coercivity import Norm, energy_norm
 from inntd.solvers.factorise import SingularError
@@ -47,6 +48,8 @@ class Greedy:
     ----------
     points, theta, theta_load
         Training set (K, P), and its functions (K, Q) and (K, R).
+    alpha
+        Lower bounds (K,) of the coercivity constant there, None without.
     chosen
         Which of them have their full solution in the basis.
     ratios
@@ -59,6 +62,7 @@ class Greedy:
     theta: Array
     theta_load: Array
     norm: Norm
+    alpha: Array | None
     snapshots: Snapshots
     chosen: list[int] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
@@ -144,7 +148,7 @@ def _start(affine: Affine, rank: int, seed: int) -> Greedy:
     norm = energy_norm(affine.space, theta)
     projection: Projection = "galerkin" if norm.coercivity is not None else "minimal_residual"
     snapshots = Snapshots.empty(affine.space, norm.inner, affine.terms, projection, norm.coercivity, rank)
-    return Greedy(affine.space, axes, points, theta, theta_load, norm, snapshots)
+    return Greedy(affine.space, axes, points, theta, theta_load, norm, norm.constants(theta), snapshots)
 
 
 def _grow(
@@ -171,7 +175,7 @@ def _survey(greedy: Greedy) -> tuple[float, int]:
     system = greedy.snapshots.system()
     found = system.solve(greedy.theta, greedy.theta_load)
     norms = system.residual(greedy.theta, greedy.theta_load, found)
-    alpha = system.inf_sup(greedy.theta) if system.coercivity is None else system.coercivity.bound(greedy.theta)
+    alpha = system.inf_sup(greedy.theta) if greedy.alpha is None else greedy.alpha
     size = np.linalg.norm(found, axis=1) if greedy.chosen else np.ones(len(norms))
     bounds = np.divide(norms, alpha, out=np.full(len(norms), np.inf), where=alpha > 0)
     relative = np.divide(bounds, size, out=np.full(len(norms), np.inf), where=size > 0)
@@ -258,17 +262,23 @@ def _result(greedy: Greedy, status: Status, message: str) -> Reduced:
     count = greedy.snapshots.count
     chosen = greedy.chosen[:count]
     notes = [f"{count} full solutions, picked by the residual from {len(greedy.points)} parameters"]
-    coercivity: Coercivity | None = greedy.norm.coercivity
-    if coercivity is None:
+    system = greedy.snapshots.system()
+    if system.coercivity is None:
         notes.append(f"no bound of the error, only an estimate: {greedy.norm.reason(greedy.axes, greedy.points)}")
-    elif np.isfinite(greedy.bound):
+    else:
+        system = replace(system, smallest=greedy.norm.smallest(greedy.space))
+        if isinstance(system.coercivity, SuccessiveConstraints):
+            notes.append(
+                f"coercivity in the norm of H1 from {len(system.coercivity.alpha)} eigenvalues (successive constraints)"
+            )
+    if system.coercivity is not None and np.isfinite(greedy.bound):
         notes.append(
             f"guaranteed at these parameters: the relative error in the energy norm is at most {greedy.bound:.1e} "
             "(model.error_bound tells it at any other)"
         )
     return Reduced(
         greedy.snapshots.functions.vectors,
-        greedy.snapshots.system(),
+        system,
         status,
         message,
         0.0 if not greedy.chosen and status == "converged" else greedy.estimate,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inntd.models.reduced_system import Coercivity, Projection, ReducedSystem
+from inntd.models.successive import SuccessiveConstraints
 from inntd.solvers.merged import MergedSpace, Operator
 
 Array = npt.NDArray[np.float64]
@@ -73,7 +74,7 @@ class Snapshots:
     representers: Orthonormal
     terms: int
     projection: Projection
-    coercivity: Coercivity | None
+    coercivity: Coercivity | SuccessiveConstraints | None
     operator: Array
     load: Array
     load_rows: list[Array] = field(default_factory=list)
@@ -86,7 +87,7 @@ class Snapshots:
         inner: Operator,
         terms: int,
         projection: Projection,
-        coercivity: Coercivity | None,
+        coercivity: Coercivity | SuccessiveConstraints | None,
         room: int,
     ) -> Snapshots:
         """Return no functions yet, but the representers of the load."""
