@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time as clock
 from collections.abc import Callable, Sequence
@@ -20,7 +21,9 @@ from inntd.models import CPModel, SlabModel, TuckerModel
 from inntd.models.reduced import ReducedModel
 from inntd.models.result import Answer, ErrorEstimate, Step
 from inntd.problems import Problem
+from inntd.solvers.adaptivity import Adapt, solve_adaptive
 from inntd.solvers.alternating import Plan
+from inntd.solvers.discretisation import with_discretisation
 from inntd.solvers.fields import fields_by_name
 from inntd.solvers.reduced_route import solve_reduced_basis
 from inntd.solvers.single import ROUTES, solve_single
@@ -45,6 +48,7 @@ def solve(
     rank: int | None = None,
     tolerance: float | None = None,
     method: SeparatedMethod = "auto",
+    adapt: Adapt | None = None,
     seed: int = 0,
     threads: int | None = None,
     progress: bool | None = None,
@@ -59,6 +63,7 @@ def solve(
     tolerance: float | None = None,
     method: Literal["reduced_basis"],
     merge: Sequence[Axis | str] | None = None,
+    adapt: Adapt | None = None,
     seed: int = 0,
     threads: int | None = None,
     progress: bool | None = None,
@@ -74,6 +79,7 @@ def solve(
     rank: int | None = None,
     tolerance: float | None = None,
     method: SeparatedMethod = "auto",
+    adapt: Adapt | None = None,
     seed: int = 0,
     threads: int | None = None,
     progress: bool | None = None,
@@ -89,6 +95,7 @@ def solve(
     tolerance: float | None = None,
     method: Method = "auto",
     merge: Sequence[Axis | str] | None = None,
+    adapt: Adapt | None = None,
     seed: int = 0,
     threads: int | None = None,
     progress: bool | None = None,
@@ -104,7 +111,8 @@ def solve(
         Number of modes: computed exactly so many when no tolerance is given, at most so many otherwise (default 200).
     tolerance
         Relative L2 error over all axes at which to stop adding modes, judged by the change in the last growth step
-        (default 1e-6 when no rank is given either).
+        (default 1e-6 when no rank is given either). It is about the discrete system, and about the mesh as well with
+        `adapt`.
     method
         ``"alternating"``: greedy growth with updates of all modes. ``"greedy"``: the paper's Algorithm 3 without
         updates, for comparison. ``"direct"``: all coefficients at once by diagonalising the axes, then the best modes;
@@ -117,6 +125,11 @@ def solve(
     merge
         With ``"reduced_basis"`` only: the axes that full solutions are functions of, or their names; by default all but
         those of kind ``"parameter"``.
+    adapt
+        ``"mesh"``: where the mesh's part of the error is too large, solve again on other meshes of the axes that carry
+        it, with more nodes where they are needed and larger patches for smooth solutions, until mesh and discrete
+        system together meet the `tolerance`. Ends and breaks stay nodes, and nodes that were given one by one; a basis
+        that was given stays. None: the mesh stays, and with a tolerance its part of the error is estimated and told.
     seed
         Of the starting values; one seed gives the same bits on one machine.
     threads
@@ -163,12 +176,16 @@ def solve(
     plan = _plan(rank, tolerance, method, seed)
     if merge is not None and method != "reduced_basis":
         raise ValueError(f"merge must be given with method='reduced_basis' only, got it with method={method!r}")
+    if adapt is not None:
+        options: Any = {"time": time, "rank": rank, "method": method, "merge": merge, "seed": seed}
+        options |= {"threads": threads, "progress": progress}
+        return solve_adaptive(problem, tolerance, adapt, slabs, functools.partial(solve, **options))
     begin = clock.perf_counter()
     if slabs is not None:
         if method == "reduced_basis":
             raise ValueError("slabs do not go with method='reduced_basis': leave one of the two out")
         with _Threads(threads), blas_threads(threads), _Progress(progress, plan) as bar:
-            return solve_slabs(problem, slabs, time, plan, method, bar.show)
+            return with_discretisation(solve_slabs(problem, slabs, time, plan, method, bar.show), tolerance)
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
     if time is not None:
@@ -177,10 +194,10 @@ def solve(
         problem = problem.refined(SEPARATION * tolerance)
     with _Threads(threads), blas_threads(threads), _Progress(progress, plan) as bar:
         if method == "reduced_basis":
-            return _reduced(problem, merge, plan, bar, begin)
+            return with_discretisation(_reduced(problem, merge, plan, bar, begin), tolerance)
         solved = solve_single(problem, plan, method, bar.show)
     outcome = solved.outcome
-    return Answer(
+    answer = Answer(
         solved.model,
         outcome.status,
         outcome.message,
@@ -191,6 +208,7 @@ def solve(
         solved.notes,
         fields_by_name(problem, solved.model),
     )
+    return with_discretisation(answer, tolerance)
 
 
 def _reduced(
