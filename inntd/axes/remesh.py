@@ -17,8 +17,8 @@ Array = npt.NDArray[np.float64]
 
 #: Elements grow by at most about this share from one to the next: patches bear it.
 GROWTH = 0.4
-#: Points per old element at which wanted lengths are integrated.
-FINE = 16
+#: Points per new element, and most per old one, at which wanted lengths are integrated.
+FINE, FINEST = 8, 1024
 
 
 def on_nodes(axis: Axis, nodes: Array, basis: Basis | None) -> Axis:
@@ -78,8 +78,9 @@ def graded(axis: Axis, lengths: Array) -> Array:
 
 def _spaced(axis: Axis, lengths: Array) -> Array:
     """Place nodes by the integral of one over the wanted length, part by part between breaks."""
-    middle = 0.5 * (axis.nodes[:-1] + axis.nodes[1:])
-    x = np.append((axis.nodes[:-1, None] + np.diff(axis.nodes)[:, None] * np.arange(FINE) / FINE).reshape(-1),
+    middle, steps = 0.5 * (axis.nodes[:-1] + axis.nodes[1:]), np.diff(axis.nodes)
+    fine = int(min(FINE * math.ceil(float((steps / lengths).max())), FINEST))
+    x = np.append((axis.nodes[:-1, None] + steps[:, None] * np.arange(fine) / fine).reshape(-1),
                   axis.nodes[-1])  # fmt: skip
     density = 1.0 / np.interp(x, middle, lengths)
     bounds = [axis.nodes[0], *(point for point in axis.breaks if point > axis.nodes[0]), axis.nodes[-1]]

@@ -15,6 +15,7 @@ is 0.5 to 6 times the error on almost all problems; what a mesh does not see at 
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -259,13 +260,12 @@ class _Stencil:
     elements
         Slice of the elements, E of them with q points each.
     up, down
-        Sparse matrices (E q, axis.size) to the differences to patches of one hop more and of one less, times the roots
-        of the points' weights.
+        Sparse matrices (E q, axis.size) to the differences to patches of one hop more and of one less, or to the next
+        smaller ones that there are, times the roots of the points' weights.
     same
         (E,) Where patches cannot grow, between breaks that are close.
     stuck, lower
-        There, `down` once more, and the differences to patches of two hops less; zero elsewhere, None without such
-        places.
+        There, `down` once more, and the differences to patches that are smaller still; None without such places.
     """
 
     elements: slice
@@ -293,7 +293,7 @@ def _stencils(axis: Axis) -> Iterable[_Stencil]:
 
 
 def _made(axis: Axis, step: int) -> Iterator[_Stencil]:
-    larger, smaller, smallest = (_other(axis, hops) for hops in (1, -1, -2))
+    larger = _other(axis, 1)
     xi, weights = gauss(min(axis.table.degree + 2, 20))
     half = 0.5 * np.diff(axis.nodes)
     for begin in range(0, axis.elements, step):
@@ -302,16 +302,47 @@ def _made(axis: Axis, step: int) -> Iterator[_Stencil]:
         x = middle[:, None] + half[chosen, None] * xi
         roots = np.sqrt(half[chosen, None] * weights)
         own = _sampling(axis, x, roots)
-        down = _sampling(smaller or axis, x if smaller else np.repeat(middle[:, None], xi.size, axis=1), roots) - own
-        up = 0.0 * down if larger is None else _sampling(larger, x, roots) - own
-        change = np.asarray(abs(up).sum(axis=1)).reshape(len(middle), -1).sum(axis=1)
-        same = change == 0.0
+        up = 0.0 * own if larger is None else _sampling(larger, x, roots) - own
+        same = ~_changed(up, len(middle))
+        down, lower = _lowered(axis, x, roots, own, same)
         if not same.any():
             yield _Stencil(chosen, up, down, same)
             continue
-        there = scipy.sparse.diags_array(np.repeat(same.astype(float), xi.size))
-        lower = down if smallest is None else _sampling(smallest, x, roots) - own
-        yield _Stencil(chosen, up, down, same, (there @ down).tocsr(), (there @ lower).tocsr())
+        yield _Stencil(chosen, up, down, same, _where(same, down), lower)
+
+
+def _lowered(axis: Axis, x: Array, roots: Array, own: Sparse, twice: npt.NDArray[np.bool_]) -> tuple[Sparse, Sparse]:
+    """Return the differences to the next smaller patches, and to those after them for some elements.
+
+    Between breaks that are close patches are small already: there the basis only changes some hops further down, at the
+    latest with constants on the elements.
+    """
+    found, steps = [0.0 * own, 0.0 * own], np.zeros(len(x), dtype=int)
+    for hops in itertools.count(-1, -1):
+        other = _other(axis, hops)
+        places = x if other else np.repeat(x.mean(axis=1, keepdims=True), x.shape[1], axis=1)
+        change = _sampling(other or axis, places, roots) - own
+        differs = _changed(change - found[0], len(x)) & _changed(change, len(x))
+        for k in range(2):
+            chosen = differs & (steps == k)
+            if chosen.any():
+                found[k] = (found[k] + _where(chosen, change)).tocsr()
+        steps += differs & (steps < 2)
+        if other is None or np.all(steps >= 1 + twice):
+            break
+    return found[0], found[1] if twice.any() else found[0]
+
+
+def _changed(difference: Sparse, elements: int) -> npt.NDArray[np.bool_]:
+    """Tell on which elements two bases differ."""
+    sizes = np.asarray(abs(difference).sum(axis=1)).reshape(elements, -1).sum(axis=1)
+    return np.asarray(sizes > 0.0)
+
+
+def _where(elements: npt.NDArray[np.bool_], matrix: Sparse) -> Sparse:
+    """Return a matrix with the rows of other elements set to zero."""
+    rows = matrix.shape[0] // len(elements)
+    return (scipy.sparse.diags_array(np.repeat(elements.astype(float), rows)) @ matrix).tocsr()
 
 
 def _sampling(axis: Axis, x: Array, roots: Array) -> Sparse:

@@ -100,7 +100,7 @@ def best_patch(error: AxisError, goal: float) -> int:
 
     def work(s: int) -> float:
         shares = error.elements * _gain(error.decay) ** (s - own)
-        return float(_parts(axis, shares, _orders(error.decays, s), goal, most=math.inf).sum()) * (2 * s + 1)
+        return float(_parts(axis, shares, _orders(error.decays, s), goal, limited=False).sum()) * (2 * s + 1)
 
     best, least = own, WORTH * work(own)
     for s in range(own + 1, min(own + MOST_HOPS, LARGEST_PATCH) + 1):
@@ -135,14 +135,15 @@ def _orders(decays: Array, s: int) -> Array:
     return np.asarray(smooth + (1.0 - smooth) * rough)
 
 
-def _parts(axis: Axis, shares: Array, orders: Array, goal: float, most: float = MOST_PARTS) -> Array:
+def _parts(axis: Axis, shares: Array, orders: Array, goal: float, *, limited: bool = True) -> Array:
     """Return into how many parts each element is to be divided, less than one to join it with others."""
     shares = np.maximum(shares, 1e-300)
-    parts = _equal_shares(shares, orders, goal, most)
+    most, growth = (MOST_PARTS, MOST_GROWTH) if limited else (math.inf, math.inf)
+    parts = _equal_shares(shares, orders, goal, most, growth)
     steps = np.diff(axis.nodes)
     if np.ptp(steps) > 0.2 * steps.mean() or axis._nodes_given:
         return parts
-    even = np.full(axis.elements, _equal_parts(shares, orders, goal, min(most, MOST_GROWTH)))
+    even = np.full(axis.elements, _equal_parts(shares, orders, goal, growth))
     enough = max(goal, 1.05 * _left(shares, orders, parts))
     return even if even.sum() <= EVEN * parts.sum() and _left(shares, orders, even) <= enough else parts
 
@@ -152,7 +153,7 @@ def _left(shares: Array, orders: Array, parts: Array) -> float:
     return math.sqrt(float(np.sum((shares * parts**-orders) ** 2)))
 
 
-def _equal_shares(shares: Array, orders: Array, goal: float, most: float) -> Array:
+def _equal_shares(shares: Array, orders: Array, goal: float, most: float, growth: float) -> Array:
     """Bisect for the share of every new element."""
 
     def parts(log_share: float) -> Array:
@@ -163,7 +164,7 @@ def _equal_shares(shares: Array, orders: Array, goal: float, most: float) -> Arr
     for _ in range(60):
         middle = 0.5 * (low + high)
         tried = parts(middle)
-        enough = _left(shares, orders, tried) <= goal or tried.sum() > min(most, MOST_GROWTH) * len(shares)
+        enough = _left(shares, orders, tried) <= goal or tried.sum() > growth * len(shares)
         low, high = (middle, high) if enough else (low, middle)
     return parts(high)
 
