@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from sympy import Rational, cos, exp, pi, sin
 
 import inntd as it
-from inntd.solvers import discretisation
+from inntd.solvers import differences, discretisation
 from inntd.solvers.discretisation import axis_errors, total
 
 POWER = Rational(3, 5)
@@ -144,7 +145,7 @@ def test_long_axes_are_looked_at_part_by_part(monkeypatch: pytest.MonkeyPatch) -
     x = it.Axis("x", 0, 1, elements=301, s=2)
     model = it.CPModel.from_factors([x], [np.sin(60 * x.nodes)[:, None]])
     (whole,) = axis_errors(model, by_element=True)
-    monkeypatch.setattr(discretisation, "NUMBERS_AT_ONCE", 1000)
+    monkeypatch.setattr(differences, "NUMBERS_AT_ONCE", 1000)
     (pieces,) = axis_errors(model, by_element=True)
     assert pieces.error == pytest.approx(whole.error, rel=1e-9)
     assert pieces.elements == pytest.approx(whole.elements, rel=1e-6)
@@ -177,6 +178,21 @@ def test_without_adapt_the_status_is_about_the_discrete_system_and_the_mesh_is_t
     fine = it.solve(sines(16, 3), tolerance=1e-6)
     assert "mesh" not in fine.message
     assert not any("adapt" in note for note in fine.notes)
+
+
+def test_quick_sums_are_left_where_modes_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = (it.Axis(name, 0, 1, elements=12, s=1) for name in "xy")
+    random = np.random.default_rng(0)
+    models = [it.CPModel.from_factors([x, y], [random.random((13, 4)) for _ in "xy"])]
+    big = random.random(13)
+    near = np.stack([np.sin(x.nodes) + 1e7 * big, 1e7 * big], axis=1)
+    models.append(it.CPModel.from_factors([x, y], [near, np.ones((13, 2)) * [1, -1]]))
+    quick = [axis_errors(model, by_element=True) for model in models]
+    monkeypatch.setattr(discretisation, "_quick", lambda *_: None)
+    careful = [axis_errors(model, by_element=True) for model in models]
+    for first, second in zip(itertools.chain(*quick), itertools.chain(*careful), strict=True):
+        assert first.error == pytest.approx(second.error, rel=1e-4, abs=1e-13)
+        assert first.elements == pytest.approx(second.elements, rel=1e-3, abs=1e-13)
 
 
 def test_rank_only_solves_do_not_pay_for_it() -> None:

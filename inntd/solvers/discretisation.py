@@ -15,22 +15,16 @@ is 0.5 to 6 times the error on almost all problems; what a mesh does not see at 
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 
-from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
-from inntd.axes._cache import BoundedCache
-from inntd.axes.basis import LARGEST_S
-from inntd.axes.quadrature import gauss
-from inntd.axes.remesh import on_nodes
+from inntd.axes import Axis, mass
 from inntd.models import CPModel, SlabModel, TuckerModel, norms
 from inntd.models.cp_form import CPForm
 from inntd.models.forms import Form
@@ -38,16 +32,17 @@ from inntd.models.metric import Columns, block
 from inntd.models.reduced import ReducedModel
 from inntd.models.result import Answer, ErrorEstimate
 from inntd.models.sampling import sobol_points
-from inntd.models.sweep import triangular
 from inntd.models.tucker_form import TuckerForm
+from inntd.solvers.differences import Differences
 
 Array = npt.NDArray[np.float64]
-Sparse: TypeAlias = "scipy.sparse.csr_array"
 
 #: Decay from which on raising the order is taken for no help: the estimate then is three times the difference.
 LARGEST_DECAY = 2 / 3
-#: Numbers held at once.
-NUMBERS_AT_ONCE = 1 << 22
+#: Rounding of a sum of products, relative to the sum of their absolute values; and by how much a result must exceed it.
+ROUND_OFF, TRUSTED = 4e-16, 1e3
+#: Elements of all axes together, above which only adaptive solves take the time.
+LONGEST = 40_000
 #: Parameters at which a reduced model is looked at.
 SAMPLES = 64
 _BUT = "; but "
@@ -90,6 +85,8 @@ def with_discretisation(answer: Answer[Any], tolerance: float | None) -> Answer[
     The status stays that of the discrete system; a note and the message say when the mesh does not bear the tolerance.
     """
     if tolerance is None or not math.isfinite(answer.error_estimate.algebraic):
+        return answer
+    if sum(axis.elements for axis in answer.model.axes) > LONGEST:
         return answer
     begin = time.perf_counter()
     estimate = replace(answer.error_estimate, **_parts(axis_errors(answer.model)))
@@ -190,31 +187,88 @@ def _of_slabs(model: SlabModel, by_element: bool) -> list[AxisError]:
 # ------------------------------------------------------------------------------------------------------ one function
 
 
+@dataclass(frozen=True)
+class _Lengths:
+    """Norms of a function with one axis' columns replaced, relative to its own.
+
+    Attributes
+    ----------
+    lengths
+        (4, D) with the differences `up`, `down`, `stuck` and `lower` of each axis.
+    others
+        From the number of an axis to the inner products (r_d, r_d), up to a factor, of what its columns are multiplied
+        with.
+    """
+
+    lengths: Array
+    others: Callable[[int], Array]
+
+
 def _of_form(form: Form, by_element: bool) -> list[AxisError]:
     columns = [np.ascontiguousarray(factor, dtype=np.float64) for factor in form.factors]
-    blocks = [block([Columns(axis, own)]) for axis, own in zip(form.axes, columns, strict=True)]
-    size = form.log_norm(blocks)
-    if size == -math.inf:
-        return [AxisError.plain(axis) for axis in form.axes]
-    pairs = [None if axis.discrete else _Differences(axis, own) for axis, own in zip(form.axes, columns, strict=True)]
-    changed = [[None] * 4 if pair is None else pair.blocks() for pair in pairs]
-    logs = [_replaced(form, blocks, [own[k] for own in changed]) for k in range(4)]
-    lengths = np.exp(np.array(logs) - size)
+    pairs = [None if axis.discrete else Differences(axis, own) for axis, own in zip(form.axes, columns, strict=True)]
+    measured = _quick(form, columns, pairs) if isinstance(form, CPForm) else None
+    measured = measured or _careful(form, columns, pairs)
     found = []
     for d, (axis, pair) in enumerate(zip(form.axes, pairs, strict=True)):
-        up, down, stuck, lower = (float(length) for length in lengths[:, d])
+        up, down, stuck, lower = (float(length) for length in measured.lengths[:, d])
         fallen = min(1.0, stuck / lower) if lower > 0 else 1.0
         up = math.hypot(up, fallen * stuck)
         decay = min(up / down, 1e3) if down > 0 else 0.0
         error = min(up, down) / (1.0 - min(decay, LARGEST_DECAY))
-        if not by_element or pair is None:
+        if not by_element or pair is None or error == 0.0:
             found.append(AxisError.plain(axis, error, decay))
             continue
-        shares, decays = pair.elements(_others(form, blocks, d), fallen)
+        shares, decays = pair.elements(measured.others(d), fallen)
         length = float(np.linalg.norm(shares))
         shares = shares * (error / length) if length > 0 else np.full(axis.elements, error / math.sqrt(axis.elements))
         found.append(AxisError(axis, error, decay, shares, decays))
     return found
+
+
+def _quick(form: CPForm, columns: list[Array], pairs: Sequence[Differences | None]) -> _Lengths | None:
+    """Measure by inner products in plain precision; None where modes cancel so far that too few digits are left."""
+    modes = form.modes
+    grams = [own.T @ (mass(axis) @ own) for axis, own in zip(form.axes, columns, strict=True)]
+    sizes = np.sqrt(np.array([np.diagonal(gram) for gram in grams]))
+    if not np.all(np.isfinite(sizes) & (sizes > 0)):
+        return None
+    units = [gram / np.outer(size, size) for gram, size in zip(grams, sizes, strict=True)]
+    logs = np.log(sizes).sum(axis=0)
+    weights = np.exp(logs - logs.max())
+    both = np.outer(weights, weights)
+    after = [np.ones((modes, modes))]
+    for unit in reversed(units[1:]):
+        after.append(after[-1] * unit)
+    before, others = both, []
+    for unit in units:
+        others.append(before * after.pop())
+        before = before * unit
+    whole, noise = float(before.sum()), ROUND_OFF * float(np.abs(before).sum())
+    if not whole > noise * TRUSTED:
+        return None
+    squares, noises = np.zeros((4, len(pairs))), np.zeros((4, len(pairs)))
+    for d, pair in enumerate(pairs):
+        for k, square in enumerate(pair.squares() if pair is not None else ()):
+            if square is not None:
+                part = others[d] * square / np.outer(sizes[d], sizes[d])
+                squares[k, d], noises[k, d] = part.sum(), ROUND_OFF * np.abs(part).sum()
+    largest = squares.max(axis=1, keepdims=True)
+    if np.any((squares < TRUSTED * noises) & (TRUSTED * noises > np.maximum(1e-4 * largest, 1e-28 * whole))):
+        return None
+    inner = [matrix / np.outer(size, size) for matrix, size in zip(others, sizes, strict=True)]
+    return _Lengths(np.sqrt(np.maximum(squares, 0.0) / whole), lambda d: inner[d])
+
+
+def _careful(form: Form, columns: list[Array], pairs: Sequence[Differences | None]) -> _Lengths:
+    """Measure in orthonormal coordinates, which keeps all digits."""
+    blocks = [block([Columns(axis, own)]) for axis, own in zip(form.axes, columns, strict=True)]
+    size = form.log_norm(blocks)
+    if size == -math.inf:
+        return _Lengths(np.zeros((4, len(pairs))), lambda d: np.zeros(0))
+    changed = [[None] * 4 if pair is None else pair.blocks() for pair in pairs]
+    logs = [_replaced(form, blocks, [own[k] for own in changed]) for k in range(4)]
+    return _Lengths(np.exp(np.array(logs) - size), lambda d: _others(form, blocks, d))
 
 
 def _replaced(form: Form, blocks: list[Array], replaced: Sequence[Array | None]) -> list[float]:
@@ -246,163 +300,3 @@ def _others(form: Form, blocks: list[Array], d: int) -> Array:
     array, _ = form.dense(matrices)
     rows = np.moveaxis(array, d, 0).reshape(array.shape[d], -1)
     return np.asarray(rows @ rows.T)
-
-
-# ---------------------------------------------------------------------------------------------------- along one axis
-
-
-@dataclass(frozen=True)
-class _Stencil:
-    """What takes nodal values to differences between bases, at Gauss points of some elements.
-
-    Attributes
-    ----------
-    elements
-        Slice of the elements, E of them with q points each.
-    up, down
-        Sparse matrices (E q, axis.size) to the differences to patches of one hop more and of one less, or to the next
-        smaller ones that there are, times the roots of the points' weights.
-    same
-        (E,) Where patches cannot grow, between breaks that are close.
-    stuck, lower
-        There, `down` once more, and the differences to patches that are smaller still; None without such places.
-    """
-
-    elements: slice
-    up: Sparse
-    down: Sparse
-    same: npt.NDArray[np.bool_]
-    stuck: Sparse | None = None
-    lower: Sparse | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that it takes."""
-        return int(sum(12 * matrix.nnz + 4 * matrix.shape[0] for matrix in (self.up, self.down)))
-
-
-_cache: BoundedCache[_Stencil] = BoundedCache(32 * 2**20, size=lambda stencil: stencil.nbytes)
-
-
-def _stencils(axis: Axis) -> Iterable[_Stencil]:
-    """Return the stencils of all elements: kept for short axes, made anew for long ones."""
-    step = max(1, NUMBERS_AT_ONCE // (axis.table.width * (axis.table.degree + 2)))
-    if axis.elements <= step:
-        return [_cache.get(axis.key, lambda: next(_made(axis, step)))]
-    return _made(axis, step)
-
-
-def _made(axis: Axis, step: int) -> Iterator[_Stencil]:
-    larger = _other(axis, 1)
-    xi, weights = gauss(min(axis.table.degree + 2, 20))
-    half = 0.5 * np.diff(axis.nodes)
-    for begin in range(0, axis.elements, step):
-        chosen = slice(begin, min(begin + step, axis.elements))
-        middle = axis.nodes[:-1][chosen] + half[chosen]
-        x = middle[:, None] + half[chosen, None] * xi
-        roots = np.sqrt(half[chosen, None] * weights)
-        own = _sampling(axis, x, roots)
-        up = 0.0 * own if larger is None else _sampling(larger, x, roots) - own
-        same = ~_changed(up, len(middle))
-        down, lower = _lowered(axis, x, roots, own, same)
-        if not same.any():
-            yield _Stencil(chosen, up, down, same)
-            continue
-        yield _Stencil(chosen, up, down, same, _where(same, down), lower)
-
-
-def _lowered(axis: Axis, x: Array, roots: Array, own: Sparse, twice: npt.NDArray[np.bool_]) -> tuple[Sparse, Sparse]:
-    """Return the differences to the next smaller patches, and to those after them for some elements.
-
-    Between breaks that are close patches are small already: there the basis only changes some hops further down, at the
-    latest with constants on the elements.
-    """
-    found, steps = [0.0 * own, 0.0 * own], np.zeros(len(x), dtype=int)
-    for hops in itertools.count(-1, -1):
-        other = _other(axis, hops)
-        places = x if other else np.repeat(x.mean(axis=1, keepdims=True), x.shape[1], axis=1)
-        change = _sampling(other or axis, places, roots) - own
-        differs = _changed(change - found[0], len(x)) & _changed(change, len(x))
-        for k in range(2):
-            chosen = differs & (steps == k)
-            if chosen.any():
-                found[k] = (found[k] + _where(chosen, change)).tocsr()
-        steps += differs & (steps < 2)
-        if other is None or np.all(steps >= 1 + twice):
-            break
-    return found[0], found[1] if twice.any() else found[0]
-
-
-def _changed(difference: Sparse, elements: int) -> npt.NDArray[np.bool_]:
-    """Tell on which elements two bases differ."""
-    sizes = np.asarray(abs(difference).sum(axis=1)).reshape(elements, -1).sum(axis=1)
-    return np.asarray(sizes > 0.0)
-
-
-def _where(elements: npt.NDArray[np.bool_], matrix: Sparse) -> Sparse:
-    """Return a matrix with the rows of other elements set to zero."""
-    rows = matrix.shape[0] // len(elements)
-    return (scipy.sparse.diags_array(np.repeat(elements.astype(float), rows)) @ matrix).tocsr()
-
-
-def _sampling(axis: Axis, x: Array, roots: Array) -> Sparse:
-    """Return the matrix from nodal values to values at points (E, q), times `roots`."""
-    index, values = axis.tabulate(x.reshape(-1))
-    pointer = np.arange(0, values.size + 1, values.shape[1])
-    entries = (values * roots.reshape(-1, 1)).reshape(-1)
-    return scipy.sparse.csr_array((entries, index.reshape(-1), pointer), shape=(x.size, axis.size))
-
-
-@dataclass(frozen=True)
-class _Differences:
-    """Columns of an axis minus the same nodal values in bases of one hop more and of one less.
-
-    Attributes
-    ----------
-    axis, factor
-        The columns.
-    """
-
-    axis: Axis
-    factor: Array
-
-    def blocks(self) -> list[Array | None]:
-        """Return the differences `up`, `down`, `stuck` and `lower` of `_Stencil` in orthonormal coordinates."""
-        found: list[Array | None] = [None] * 4
-        for stencil in _stencils(self.axis):
-            for k, matrix in enumerate((stencil.up, stencil.down, stencil.stuck, stencil.lower)):
-                if matrix is not None:
-                    rows, before = matrix @ self.factor, found[k]
-                    found[k] = triangular(rows if before is None else np.concatenate((before, rows)))
-        return found
-
-    def elements(self, inner: Array, fallen: float) -> tuple[Array, Array]:
-        """Return the size of the difference on each element, and its decay; `fallen`: that where patches are stuck."""
-        up, down = np.zeros(self.axis.elements), np.zeros(self.axis.elements)
-        stuck = np.zeros(self.axis.elements, dtype=bool)
-        for stencil in _stencils(self.axis):
-            stuck[stencil.elements] = stencil.same
-            for target, matrix in ((up, stencil.up), (down, stencil.down)):
-                rows = matrix @ self.factor
-                squares = np.einsum("km,km->k", rows @ inner, rows)
-                target[stencil.elements] = squares.reshape(len(stencil.same), -1).sum(axis=1)
-        up, down = np.sqrt(np.maximum(up, 0.0)), np.sqrt(np.maximum(down, 0.0))
-        up = np.where(stuck, fallen * down, up)
-        decays = np.divide(up, down, out=np.zeros_like(up), where=down > 0)
-        return np.minimum(up, down), np.minimum(decays, 1e3)
-
-
-def _other(axis: Axis, hops: int) -> Axis | None:
-    """Return an axis of the same nodes with patches of some hops more or less; None where there is no such basis."""
-    s = np.atleast_1d(axis.basis.s) if isinstance(axis.basis, CHiDeNNBasis) else np.zeros(1, dtype=int)
-    changed = s + hops
-    if changed.max() < 0 or changed.max() > LARGEST_S:
-        return None
-    if changed.max() == 0:
-        return on_nodes(axis, axis.nodes, LinearBasis())
-    sizes = np.maximum(changed, 1)
-    basis = CHiDeNNBasis(s=int(sizes[0]) if sizes.size == 1 else sizes.tolist())
-    try:
-        return on_nodes(axis, axis.nodes, basis)
-    except ValueError:  # patches do not fit
-        return None
