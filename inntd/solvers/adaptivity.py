@@ -30,7 +30,9 @@ Adapt = Literal["mesh"]
 Solve = Callable[..., Answer[Any]]
 
 #: Shares of the tolerance: a mesh aims at the one, its discrete system is solved to the other at least.
-MESH, ALGEBRAIC = 0.5, 0.25
+MESH, ALGEBRAIC = 0.4, 0.2
+#: Where the solution is not yet resolved, by its decay with the patch size, the total must be this much smaller.
+RESOLVED, MARGIN = 0.4, 0.65
 #: On meshes that are not the last the discrete system is solved to this share of the error to be expected.
 BALANCE = 0.1
 #: Of the first mesh nothing is known: its system is solved to this, or to what the tolerance asks.
@@ -108,6 +110,11 @@ class Search:
         seen = distance(self.last.model, answer.model) - self.step.estimate - answer.error_estimate.algebraic
         if guessed > 0 and total(errors) < guessed:
             self.missing = min(max(1.0, seen / guessed), MOST_MISSING)
+
+    def allowed(self) -> float:
+        """Return the total that is small enough: with a margin where estimates are rough."""
+        main = [each for each in self.errors if self.missing * each.error > 0.1 * self.tolerance]
+        return self.tolerance if all(each.decay <= RESOLVED for each in main) else MARGIN * self.tolerance
 
     def goal(self) -> float:
         """Return the error that the next mesh aims at, as the factors tell it."""
@@ -194,7 +201,7 @@ def _stopped(search: Search) -> tuple[Status, str] | None:
         return "interrupted", INTERRUPTED
     if not math.isfinite(step.total):
         return step.status, _of_last(search)
-    if step.total <= tolerance and len(search.history) > 1:
+    if step.total <= search.allowed() and len(search.history) > 1:
         return "converged", f"mesh and discrete system together are within the tolerance after {_meshes(search)}"
     if step.status != "converged" and step.estimate > tolerance and step.discretisation <= MESH * tolerance:
         return step.status, f"the mesh is fine enough, but not the solution on it: {_of_last(search)}"
