@@ -41,6 +41,10 @@ Array = npt.NDArray[np.float64]
 LARGEST_DECAY = 2 / 3
 #: Rounding of a sum of products, relative to the sum of their absolute values; and by how much a result must exceed it.
 ROUND_OFF, TRUSTED = 4e-16, 1e3
+#: Errors that nobody asks for.
+SMALLEST = 1e-14
+#: Share of the tolerance below which the mesh's error is of no interest.
+NEGLIGIBLE = 0.01
 #: Elements of all axes together, above which only adaptive solves take the time.
 LONGEST = 40_000
 #: Parameters at which a reduced model is looked at.
@@ -89,7 +93,7 @@ def with_discretisation(answer: Answer[Any], tolerance: float | None) -> Answer[
     if sum(axis.elements for axis in answer.model.axes) > LONGEST:
         return answer
     begin = time.perf_counter()
-    estimate = replace(answer.error_estimate, **_parts(axis_errors(answer.model)))
+    estimate = replace(answer.error_estimate, **_parts(axis_errors(answer.model, accuracy=NEGLIGIBLE * tolerance)))
     answer = replace(answer, error_estimate=estimate, seconds=answer.seconds + time.perf_counter() - begin)
     mesh = estimate.discretisation
     if mesh is None or mesh <= tolerance:
@@ -120,7 +124,7 @@ def total(errors: Sequence[AxisError]) -> float:
     return math.hypot(*(each.error for each in errors))
 
 
-def axis_errors(model: Any, *, by_element: bool = False) -> list[AxisError]:
+def axis_errors(model: Any, *, by_element: bool = False, accuracy: float = 0.0) -> list[AxisError]:
     """Estimate the discretisation error that comes from each axis.
 
     Parameters
@@ -130,6 +134,8 @@ def axis_errors(model: Any, *, by_element: bool = False) -> list[AxisError]:
         slabs, errors that one hands over to the next are not counted.
     by_element
         Whether to tell the shares of the elements.
+    accuracy
+        Errors below this need no correct digit: it saves time where modes cancel.
 
     Examples
     --------
@@ -140,9 +146,9 @@ def axis_errors(model: Any, *, by_element: bool = False) -> list[AxisError]:
     ['x: 3e-05', 'y: 9e-04']
     """
     if isinstance(model, SlabModel):
-        return _of_slabs(model, by_element)
+        return _of_slabs(model, by_element, accuracy)
     form = form_of(model)
-    found = {each.axis.name: each for each in _of_form(form, by_element)}
+    found = {each.axis.name: each for each in _of_form(form, by_element, accuracy)}
     return [found.get(axis.name) or AxisError.plain(axis) for axis in model.axes]
 
 
@@ -163,12 +169,12 @@ def _weights(model: ReducedModel, point: Array) -> Array:
     return found
 
 
-def _of_slabs(model: SlabModel, by_element: bool) -> list[AxisError]:
+def _of_slabs(model: SlabModel, by_element: bool, accuracy: float) -> list[AxisError]:
     """Add up the squares over the slabs; the elements of the slabs' own axis follow each other."""
     slabs = list(model.slabs)
     sizes = [float(slab.norm()) for slab in slabs]  # type: ignore[operator]  # torch takes them for tensors
     whole = math.hypot(*sizes) or 1.0
-    each = [axis_errors(slab, by_element=by_element) for slab in slabs]
+    each = [axis_errors(slab, by_element=by_element, accuracy=accuracy) for slab in slabs]
     found = []
     for d, axis in enumerate(model.axes):
         own = [(size / whole, errors[d]) for size, errors in zip(sizes, each, strict=True)]
@@ -204,10 +210,10 @@ class _Lengths:
     others: Callable[[int], Array]
 
 
-def _of_form(form: Form, by_element: bool) -> list[AxisError]:
+def _of_form(form: Form, by_element: bool, accuracy: float) -> list[AxisError]:
     columns = [np.ascontiguousarray(factor, dtype=np.float64) for factor in form.factors]
     pairs = [None if axis.discrete else Differences(axis, own) for axis, own in zip(form.axes, columns, strict=True)]
-    measured = _quick(form, columns, pairs) if isinstance(form, CPForm) else None
+    measured = _quick(form, columns, pairs, accuracy) if isinstance(form, CPForm) else None
     measured = measured or _careful(form, columns, pairs)
     found = []
     for d, (axis, pair) in enumerate(zip(form.axes, pairs, strict=True)):
@@ -226,7 +232,7 @@ def _of_form(form: Form, by_element: bool) -> list[AxisError]:
     return found
 
 
-def _quick(form: CPForm, columns: list[Array], pairs: Sequence[Differences | None]) -> _Lengths | None:
+def _quick(form: CPForm, columns: list[Array], pairs: Sequence[Differences | None], accuracy: float) -> _Lengths | None:
     """Measure by inner products in plain precision; None where modes cancel so far that too few digits are left."""
     modes = form.modes
     grams = [own.T @ (mass(axis) @ own) for axis, own in zip(form.axes, columns, strict=True)]
@@ -254,33 +260,39 @@ def _quick(form: CPForm, columns: list[Array], pairs: Sequence[Differences | Non
                 part = others[d] * square / np.outer(sizes[d], sizes[d])
                 squares[k, d], noises[k, d] = part.sum(), ROUND_OFF * np.abs(part).sum()
     largest = squares.max(axis=1, keepdims=True)
-    if np.any((squares < TRUSTED * noises) & (TRUSTED * noises > np.maximum(1e-4 * largest, 1e-28 * whole))):
+    if np.any(
+        (squares < TRUSTED * noises)
+        & (TRUSTED * noises > np.maximum(1e-4 * largest, max(accuracy, SMALLEST) ** 2 * whole))
+    ):
         return None
     inner = [matrix / np.outer(size, size) for matrix, size in zip(others, sizes, strict=True)]
-    return _Lengths(np.sqrt(np.maximum(squares, 0.0) / whole), lambda d: inner[d])
+    return _Lengths(np.sqrt((np.maximum(squares, 0.0) + noises) / whole), lambda d: inner[d])
 
 
 def _careful(form: Form, columns: list[Array], pairs: Sequence[Differences | None]) -> _Lengths:
     """Measure in orthonormal coordinates, which keeps all digits."""
     blocks = [block([Columns(axis, own)]) for axis, own in zip(form.axes, columns, strict=True)]
-    size = form.log_norm(blocks)
+    changed = [[None] * 4 if pair is None else pair.blocks() for pair in pairs]
+    size, logs = _log_norms(form, blocks, [[own[k] for own in changed] for k in range(4)])
     if size == -math.inf:
         return _Lengths(np.zeros((4, len(pairs))), lambda d: np.zeros(0))
-    changed = [[None] * 4 if pair is None else pair.blocks() for pair in pairs]
-    logs = [_replaced(form, blocks, [own[k] for own in changed]) for k in range(4)]
     return _Lengths(np.exp(np.array(logs) - size), lambda d: _others(form, blocks, d))
 
 
-def _replaced(form: Form, blocks: list[Array], replaced: Sequence[Array | None]) -> list[float]:
-    """Return the logarithms of the norms with one axis' block replaced, for each axis in turn."""
-    if all(own is None for own in replaced):
-        return [-math.inf] * len(blocks)
+def _log_norms(
+    form: Form, blocks: list[Array], several: Sequence[Sequence[Array | None]]
+) -> tuple[float, list[list[float]]]:
+    """Return the logarithms of the norm, and of those with one axis' block replaced, for each axis in turn."""
     if isinstance(form, CPForm):
-        return norms.log_norms_replaced(blocks, replaced)
-    return [
-        -math.inf if own is None else form.log_norm([*blocks[:d], own, *blocks[d + 1 :]])
-        for d, own in enumerate(replaced)
+        return norms.log_norm_and_replaced(blocks, several)
+    found = [
+        [
+            -math.inf if own is None else form.log_norm([*blocks[:d], own, *blocks[d + 1 :]])
+            for d, own in enumerate(replaced)
+        ]
+        for replaced in several
     ]
+    return form.log_norm(blocks), found
 
 
 def _others(form: Form, blocks: list[Array], d: int) -> Array:
