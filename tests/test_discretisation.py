@@ -141,6 +141,18 @@ def test_a_hundred_axes_neither_overflow_nor_lose_their_estimate() -> None:
     assert total(found) == pytest.approx(10 * total(single), rel=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_sizes_at_the_ends_of_float64_and_empty_modes_change_nothing(scale: float) -> None:
+    x, y = (it.Axis(name, 0, 1, elements=10, s=1) for name in "xy")
+    wave, rest = np.sin(3 * x.nodes)[:, None], np.cos(y.nodes)[:, None]
+    zero, big = np.zeros((11, 1)), np.full((11, 1), 1e250)
+    plain = axis_errors(it.CPModel.from_factors([x, y], [wave, rest]), by_element=True)
+    odd = it.CPModel.from_factors([x, y], [np.hstack([scale * wave, zero]), np.hstack([rest, big])])
+    for first, second in zip(plain, axis_errors(odd, by_element=True), strict=True):
+        assert second.error == pytest.approx(first.error, rel=1e-6)
+        assert second.elements == pytest.approx(first.elements, rel=1e-6)
+
+
 def test_long_axes_are_looked_at_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
     x = it.Axis("x", 0, 1, elements=301, s=2)
     model = it.CPModel.from_factors([x], [np.sin(60 * x.nodes)[:, None]])

@@ -88,7 +88,7 @@ def with_discretisation(answer: Answer[Any], tolerance: float | None) -> Answer[
 
     The status stays that of the discrete system; a note and the message say when the mesh does not bear the tolerance.
     """
-    if tolerance is None or not math.isfinite(answer.error_estimate.algebraic):
+    if tolerance is None or answer.status == "diverged" or not math.isfinite(answer.error_estimate.algebraic):
         return answer
     if sum(axis.elements for axis in answer.model.axes) > LONGEST:
         return answer
@@ -212,6 +212,8 @@ class _Lengths:
 
 def _of_form(form: Form, by_element: bool, accuracy: float) -> list[AxisError]:
     columns = [np.ascontiguousarray(factor, dtype=np.float64) for factor in form.factors]
+    if isinstance(form, CPForm):
+        columns = _within_range(columns)
     pairs = [None if axis.discrete else Differences(axis, own) for axis, own in zip(form.axes, columns, strict=True)]
     measured = _quick(form, columns, pairs, accuracy) if isinstance(form, CPForm) else None
     measured = measured or _careful(form, columns, pairs)
@@ -230,6 +232,18 @@ def _of_form(form: Form, by_element: bool, accuracy: float) -> list[AxisError]:
         shares = shares * (error / length) if length > 0 else np.full(axis.elements, error / math.sqrt(axis.elements))
         found.append(AxisError(axis, error, decay, shares, decays))
     return found
+
+
+def _within_range(columns: list[Array]) -> list[Array]:
+    """Return the factors of a multiple of a CP form that overflows nowhere: all that is asked for is relative."""
+    tops = [np.abs(own).max(axis=0) for own in columns]
+    alive = np.all([top > 0 for top in tops], axis=0)
+    if not alive.any():
+        return columns
+    tops = [np.where(alive, top, 1.0) for top in tops]
+    logs = np.sum([np.log(top) for top in tops], axis=0)
+    first, *rest = (own / top for own, top in zip(columns, tops, strict=True))
+    return [first * np.where(alive, np.exp(logs - logs[alive].max()), 0.0), *rest]
 
 
 def _quick(form: CPForm, columns: list[Array], pairs: Sequence[Differences | None], accuracy: float) -> _Lengths | None:
