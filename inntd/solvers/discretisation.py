@@ -214,6 +214,7 @@ def _of_form(form: Form, by_element: bool, accuracy: float) -> list[AxisError]:
     columns = [np.ascontiguousarray(factor, dtype=np.float64) for factor in form.factors]
     if isinstance(form, CPForm):
         columns = _within_range(columns)
+        form = CPForm(form.axes, columns)
     pairs = [None if axis.discrete else Differences(axis, own) for axis, own in zip(form.axes, columns, strict=True)]
     measured = _quick(form, columns, pairs, accuracy) if isinstance(form, CPForm) else None
     measured = measured or _careful(form, columns, pairs)
@@ -235,15 +236,14 @@ def _of_form(form: Form, by_element: bool, accuracy: float) -> list[AxisError]:
 
 
 def _within_range(columns: list[Array]) -> list[Array]:
-    """Return the factors of a multiple of a CP form that overflows nowhere: all that is asked for is relative."""
+    """Return the factors of a multiple of a CP form that overflows nowhere, without modes that are zero."""
     tops = [np.abs(own).max(axis=0) for own in columns]
     alive = np.all([top > 0 for top in tops], axis=0)
     if not alive.any():
         return columns
-    tops = [np.where(alive, top, 1.0) for top in tops]
-    logs = np.sum([np.log(top) for top in tops], axis=0)
-    first, *rest = (own / top for own, top in zip(columns, tops, strict=True))
-    return [first * np.where(alive, np.exp(logs - logs[alive].max()), 0.0), *rest]
+    logs = np.sum([np.log(top[alive]) for top in tops], axis=0)
+    first, *rest = (own[:, alive] / top[alive] for own, top in zip(columns, tops, strict=True))
+    return [first * np.exp(logs - logs.max()), *rest]
 
 
 def _quick(form: CPForm, columns: list[Array], pairs: Sequence[Differences | None], accuracy: float) -> _Lengths | None:
