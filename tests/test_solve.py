@@ -381,7 +381,7 @@ def test_a_saved_solution_tells_where_it_came_from(tmp_path: Any) -> None:
     metadata = it.load(tmp_path / "u.inntd").metadata
     assert metadata["status"] == "converged"
     assert metadata["solver"]["seed"] == 5
-    assert metadata["error_estimate"] == answer.error_estimate.algebraic
+    assert metadata["error_estimate"] == answer.error_estimate.total
 
 
 def test_ctrl_c_ends_a_long_sweep() -> None:

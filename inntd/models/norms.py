@@ -101,18 +101,27 @@ def log_norms_replaced(
     weights : array (M,), optional
         Ones by default.
     """
+    return log_norm_and_replaced(blocks, [replaced], weights)[1][0]
+
+
+def log_norm_and_replaced(
+    blocks: Sequence[Array], several: Sequence[Sequence[Array | None]], weights: Array | None = None
+) -> tuple[float, list[list[float]]]:
+    """Return the logarithm of the norm, and those with one axis' block replaced, for several sets of replacements."""
     grams = [_Scaled.of(block) for block in blocks]
     modes = blocks[0].shape[1]
     one = _Scaled(Doubled(np.ones((modes, modes)), np.zeros((modes, modes))), np.zeros(modes, dtype=np.int64))
     after = [one]
     for other in reversed(grams[1:]):
         after.append(after[-1] * other)
-    found, before = [], one
-    for own, block in zip(grams, replaced, strict=True):
-        others = before * after.pop()
-        found.append(-math.inf if block is None else (others * _Scaled.of(block)).log_norm(weights))
+    found: list[list[float]] = [[] for _ in several]
+    before = one
+    for own, *others in zip(grams, *several, strict=True):
+        rest = before * after.pop()
+        for logs, block in zip(found, others, strict=True):
+            logs.append(-math.inf if block is None else (rest * _Scaled.of(block)).log_norm(weights))
         before = before * own
-    return found
+    return before.log_norm(weights), found
 
 
 def normalised(blocks: Sequence[Array]) -> tuple[list[Array], Array]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+import numpy as np
+
+from inntd.axes import Axis
+
 Status = Literal["converged", "max_rank", "stagnated", "diverged", "interrupted"]
 Certainty = Literal["estimate", "guaranteed"]
 
@@ -82,6 +86,43 @@ class SlabStep(Step):
 
 
 @dataclass(frozen=True)
+class MeshStep(Step):
+    """One mesh of an adaptive solve: `estimate` is its algebraic error, `seconds` counts from the start.
+
+    Parameters
+    ----------
+    discretisation
+        Estimated error of the mesh.
+    by_axis
+        The axes' shares in it.
+    axes
+        All axes, with their nodes and patches.
+    status
+        How the discrete system was solved.
+    """
+
+    discretisation: float
+    by_axis: dict[str, float]
+    axes: tuple[Axis, ...]
+    status: Status
+
+    @property
+    def total(self) -> float:
+        """Both errors together."""
+        return self.estimate + self.discretisation
+
+    @property
+    def nodes(self) -> dict[str, int]:
+        """Basis functions of each axis."""
+        return {axis.name: axis.size for axis in self.axes}
+
+    @property
+    def patches(self) -> dict[str, int]:
+        """Largest patch size of each axis; 0 of linear functions and discrete axes."""
+        return {axis.name: int(np.max(getattr(axis.basis, "s", 0))) for axis in self.axes}
+
+
+@dataclass(frozen=True)
 class Answer(Generic[Model]):
     """Result of a solver.
 
@@ -100,7 +141,7 @@ class Answer(Generic[Model]):
     seconds
         Wall time of the solve, assembly included.
     history
-        One entry per growth step; with time slabs one `SlabStep` per slab.
+        One entry per growth step; with time slabs one `SlabStep` per slab; with adaptive meshes one `MeshStep` each.
     notes
         Choices that the solver made, in words.
     fields

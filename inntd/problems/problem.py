@@ -171,6 +171,7 @@ class Problem:
         self._separate_exact(exact, separator, assembler)
         self.separations: tuple[Separation, ...] = tuple(numerical.separations)
         self.notes: tuple[str, ...] = ()
+        self._moved = False
         if align:
             self._align()
         self._warn()
@@ -286,7 +287,35 @@ class Problem:
             return self
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", StabilityWarning)  # it was said of this problem already
-            return Problem(**self._given, separation_tolerance=tolerance)
+            found = Problem(**self._given, separation_tolerance=tolerance)
+        return found.on_axes(*self.axes) if self._moved else found
+
+    def on_axes(self, *axes: Axis) -> Problem:
+        """Return the same problem on other meshes of its axes; nothing is parsed or separated again.
+
+        Parameters
+        ----------
+        *axes
+            One for each axis that changes its mesh or basis, of the same name and interval; the others stay. Breaks of
+            the problem's functions are added where they are missing.
+
+        Raises
+        ------
+        ValueError
+            An axis is none of the problem's, or differs from it in more than its mesh and basis.
+
+        Examples
+        --------
+        >>> import inntd as it
+        >>> x = it.Axis("x", 0, 1, elements=8)
+        >>> u = it.unknown("u", x)
+        >>> problem = it.Problem(strong=-it.laplacian(u) - 2, conditions=[u.on(x) == 0])
+        >>> problem.on_axes(it.Axis("x", 0, 1, elements=12, s=2)).axes
+        (Axis('x', 0.0, 1.0, elements=12, s=2),)
+        """
+        from inntd.problems.moved import on_axes
+
+        return on_axes(self, axes)
 
     def describe(self) -> str:
         """Return a readable text: axes, weak form, separated terms, conditions.

@@ -11,6 +11,7 @@ import numpy as np
 from inntd._version import __version__
 from inntd.models.result import Answer
 from inntd.solvers.alternating import FLOOR, ROUNDING
+from inntd.solvers.discretisation import with_discretisation
 from inntd.solvers.options import Options
 
 
@@ -26,7 +27,8 @@ def finished(answer: Answer[Any], options: Options, begin: float) -> Answer[Any]
     begin
         When the solve began, by `time.perf_counter`.
     """
-    answer = replace(_with_floor(answer, options.plan.tolerance), seconds=clock.perf_counter() - begin)
+    answer = with_discretisation(_with_floor(answer, options.plan.tolerance), options.tolerance)
+    answer = replace(answer, seconds=clock.perf_counter() - begin)
     estimate = answer.error_estimate.total
     answer.model.metadata |= {
         "solver": {"method": options.method, "route": answer.route, "seed": options.seed, "version": __version__},

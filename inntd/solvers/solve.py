@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time as clock
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
@@ -12,6 +13,7 @@ from inntd.models.reduced import ReducedModel
 from inntd.models.result import Answer
 from inntd.problems import Problem
 from inntd.solvers import routes
+from inntd.solvers.adaptivity import Adapt, solve_adaptive
 from inntd.solvers.fallback import solve_by_choice
 from inntd.solvers.finish import finished
 from inntd.solvers.options import Method, Options, Progress, SeparatedMethod
@@ -26,6 +28,7 @@ class Common(TypedDict, total=False):
 
     rank: int | None
     tolerance: float | None
+    adapt: Adapt | None
     seed: int
     threads: int | None
     progress: bool | None
@@ -69,6 +72,7 @@ def solve(
     tolerance: float | None = None,
     method: Method = "auto",
     merge: Sequence[Axis | str] | None = None,
+    adapt: Adapt | None = None,
     seed: int = 0,
     threads: int | None = None,
     progress: bool | None = None,
@@ -83,7 +87,8 @@ def solve(
     rank
         Number of modes: computed exactly so many when no tolerance is given, at most so many otherwise (default 200).
     tolerance
-        Relative L2 error over all axes to be reached, as estimated (default 1e-6 when no rank is given either).
+        Relative L2 error over all axes to be reached, as estimated (default 1e-6 when no rank is given either). It is
+        about the discrete system, and about the mesh as well with `adapt`.
     method
         ``"auto"`` chooses by the class of the problem (see :mod:`inntd.solvers.choice`), tries another route where one
         fails, and says so in the answer's notes; with a `rank` the answer is a separated model. By hand:
@@ -98,6 +103,11 @@ def solve(
     merge
         With ``"reduced_basis"`` only: the axes that full solutions are functions of, or their names; by default all but
         those of kind ``"parameter"``.
+    adapt
+        ``"mesh"``: where the mesh's part of the error is too large, solve again on other meshes of the axes that carry
+        it, with more nodes where they are needed and larger patches for smooth solutions, until mesh and discrete
+        system together meet the `tolerance`. Ends and breaks stay nodes, and nodes that were given one by one; a basis
+        that was given stays. None: the mesh stays, and with a tolerance its part of the error is estimated and told.
     seed
         Of the starting values; one seed gives the same bits on one machine.
     threads
@@ -146,6 +156,10 @@ def solve(
     """
     begin = clock.perf_counter()
     options = Options(rank, tolerance, method, merge, seed, threads, progress)
+    if adapt is not None:
+        fixed: dict[str, Any] = {"time": time, "rank": rank, "method": method, "merge": merge, "seed": seed}
+        fixed |= {"threads": threads, "progress": progress}
+        return solve_adaptive(problem, tolerance, adapt, slabs, functools.partial(solve, **fixed))
     with options.running() as bar:
         try:
             answer = _answer(problem, slabs, time, options, bar)
