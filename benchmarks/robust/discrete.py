@@ -30,7 +30,8 @@ from inntd.solvers.operator import assemble
 
 Array = harness.Array
 
-KEPT = 1e-12  # part of a load below which an eigenvector is left out
+KEPT, KEPT_OF_MANY = 1e-12, 1e-6  # part of a load below which an eigenvector is left out
+MANY = 5_000_000  # coefficients
 DENSE = 4500  # unknowns of a Kronecker matrix that is solved as a dense one
 POINTS = 4000
 QUADRATURE = 160  # exponentials
@@ -149,7 +150,10 @@ def combined(columns: Sequence[Array], weights: Array) -> Array:
 def solve(system: System) -> Solution:
     """Solve on all coefficients."""
     system = system.merged()
-    spectra = [_axis(system, d) for d in range(len(system.matrices))]
+    spectra = [_axis(system, d, KEPT) for d in range(len(system.matrices))]
+    sizes = [len(own[0]) if pair is None else len(pair[0]) for own, pair in zip(system.matrices, spectra, strict=True)]
+    if np.prod(sizes) > MANY:
+        spectra = [_axis(system, d, KEPT_OF_MANY) for d in range(len(system.matrices))]
     rest = [d for d, pair in enumerate(spectra) if pair is None]
     masses = [own[0] for own in system.matrices]
     if len(rest) > 1:
@@ -179,7 +183,7 @@ def solve(system: System) -> Solution:
     return Solution(bases, np.moveaxis(tensor, -1, axis), masses)
 
 
-def _axis(system: System, d: int) -> tuple[Array, Array] | None:
+def _axis(system: System, d: int, kept: float) -> tuple[Array, Array] | None:
     """Return eigenvalues and the eigenvectors that the load reaches; None for an axis that is not diagonalised."""
     own, others = system.matrices[d], system.others(d)
     loads = system.loads[d]
@@ -194,7 +198,7 @@ def _axis(system: System, d: int) -> tuple[Array, Array] | None:
         return None
     values, basis = found
     parts = np.abs(basis.T @ loads)
-    chosen = (parts > KEPT * parts.max(axis=0)).any(axis=1)
+    chosen = (parts > kept * parts.max(axis=0)).any(axis=1)
     return values[chosen], basis[:, chosen]
 
 

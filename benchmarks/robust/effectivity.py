@@ -146,7 +146,7 @@ CASES = [
     ),
     Case("s4", lambda: s4.problem(1.0), total=exact_error, quick=True),
     Case("s5", lambda: s5.problem(140, 2), total=s5.sampled_error),
-    Case("s6", lambda: s6.problem(100), drawn(lambda _: ["k"], 2), oracle="2 draws"),
+    Case("s6", lambda: s6.problem(100), drawn(lambda _: ["k"], 1), oracle="1 draw"),
     Case("s6-small", lambda: s6.problem(20), drawn(lambda _: ["k"], 2), oracle="2 draws", quick=True),
     *(Case(f"s7-{''.join(map(str, n))}", lambda n=n: s7.problem(10, 2, n), total=elastic_error(n)) for n in NUMBERS),
     Case("s8", lambda: s8.problem(101), drawn(parameters, 16), oracle="16 draws", tolerances=(1e-2, 1e-3)),

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 FLOOR = 1e-12
 # Modes from which on they may be settled while they grow.
 FIRST_SETTLING = 8
+# Growth goes on until the estimate is so much below the tolerance: it may be somewhat too low.
+MARGIN = 0.8
 # So large a relative change by further modes means that the modes asked for are no answer yet.
 FEW = 0.1
 
@@ -233,7 +235,7 @@ def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tupl
             watch(step)
         if plan.tolerance is None:
             continue
-        if step.estimate <= plan.tolerance:
+        if step.estimate <= MARGIN * plan.tolerance:
             if state.fit(always=True):
                 continue
             if before[0]:

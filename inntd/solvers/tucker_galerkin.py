@@ -29,7 +29,7 @@ MOST_AXES = 8
 DEFAULT_MODES = 6
 MOST_MODES = 48
 MOST_ATTEMPTS = 5
-MOST_OPTIMISM = 10.0
+OPTIMISM = 10.0  # of estimates that the residual has contradicted, about, in experiments
 DEFAULT_TOLERANCE = 1e-6
 CLEARLY = 100.0  # a function counts as missing when the last one kept is so much above the goal
 START_GOAL = 1e-4  # of the CP modes' norm: what their subspaces leave out
@@ -124,8 +124,8 @@ def solve_tucker(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], Non
             seen = _residual_error(free, outcome) if len(free.sizes) == 2 or state.blind else None
         except KeyboardInterrupt:
             return interrupted(outcome)
-        # Where the residual is dear, what it told of fewer functions is held against the subspaces' own estimate.
-        optimism = optimism if seen is None else min(max(seen / estimate, optimism), MOST_OPTIMISM)
+        # Where the residual becomes dear after it contradicted the subspaces' own estimate, that is trusted less.
+        optimism = OPTIMISM if seen is not None and seen > goal else optimism
         estimate *= optimism
         # Modes that reach the goal themselves span the solution, if nothing of their span was left out.
         spanned = start_goal < goal and max(estimate, start.estimate) <= goal
