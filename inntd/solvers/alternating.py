@@ -31,7 +31,7 @@ FLOOR = 1e-12
 # Modes from which on they may be settled while they grow.
 FIRST_SETTLING = 8
 # Growth goes on until the estimate is so much below the tolerance: it may be somewhat too low.
-MARGIN = 0.8
+MARGIN = 0.7
 # So large a relative change by further modes means that the modes asked for are no answer yet.
 FEW = 0.1
 

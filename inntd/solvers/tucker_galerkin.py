@@ -19,11 +19,11 @@ from inntd.models.result import Status, Step
 from inntd.solvers.alternating import FLOOR, Outcome, Plan, interrupted, solve_alternating
 from inntd.solvers.core_system import solve_core, subspace
 from inntd.solvers.direct import system_has_fixed
-from inntd.solvers.free import FreeSystem, Vector, free_system
+from inntd.solvers.free import FreeSystem, Vector, free_system, symmetric
 from inntd.solvers.nullspace import cancellation, constant_nullspace, singular_message
 from inntd.solvers.operator import DiscreteSystem
 from inntd.solvers.product import AxisSpace, Root, load_tensor, spectral_space
-from inntd.solvers.residual import estimated_error
+from inntd.solvers.residual import FULL_TENSOR, estimated_error
 
 MOST_AXES = 8
 DEFAULT_MODES = 6
@@ -121,7 +121,7 @@ def solve_tucker(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], Non
         if status == "interrupted":
             return outcome
         try:
-            seen = _residual_error(free, outcome) if len(free.sizes) == 2 or state.blind else None
+            seen = _residual_error(free, outcome) if len(free.sizes) == 2 or state.blind or _skew(free) else None
         except KeyboardInterrupt:
             return interrupted(outcome)
         # Where the residual becomes dear after it contradicted the subspaces' own estimate, that is trusted less.
@@ -143,6 +143,11 @@ def solve_tucker(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], Non
         message = f"{plan.rank} CP modes do not span the solution: use method='direct' or 'alternating'"
         return replace(outcome, estimate=max(estimate, start.estimate), status="stagnated", message=message)
     return outcome
+
+
+def _skew(free: FreeSystem) -> bool:
+    """Whether Galerkin's solution may be far from the best in its subspaces, and the residual is cheap."""
+    return not symmetric(free) and float(np.prod([float(n) for n in free.sizes])) <= FULL_TENSOR
 
 
 def _residual_error(free: FreeSystem, outcome: Outcome) -> float | None:
