@@ -150,7 +150,9 @@ CASES = [
     Case("s6-small", lambda: s6.problem(20), drawn(lambda _: ["k"], 2), oracle="2 draws", quick=True),
     *(Case(f"s7-{''.join(map(str, n))}", lambda n=n: s7.problem(10, 2, n), total=elastic_error(n)) for n in NUMBERS),
     Case("s8", lambda: s8.problem(101), drawn(parameters, 16), oracle="16 draws", tolerances=(1e-2, 1e-3)),
-    Case("s8-small", lambda: s8.problem(24, 9), drawn(parameters, 16), oracle="16 draws", quick=True),
+    Case(
+        "s8-small", lambda: s8.problem(24, 9), drawn(parameters, 16), None, (1e-2, 1e-3), oracle="16 draws", quick=True
+    ),
     # Beyond the S-cases.
     *(
         Case(f"s8-rank-{r}", lambda: s8.problem(101), drawn(parameters, 16), None, (0.0,), {"rank": r}, "16 draws")
