@@ -130,6 +130,18 @@ def test_reduced_bases_meet_their_tolerance(name: str) -> None:
     assert line["rejected"] is None
 
 
+def test_estimates_are_the_true_errors_and_tolerances_are_met() -> None:
+    *lines, verdict = run(BENCHMARKS / "robust" / "effectivity.py", "--quick")
+    assert {line["oracle"] for line in lines} == {"direct", "2 draws", "16 draws"}
+    for line in lines:
+        assert line.keys() >= KEYS | {"estimate", "effectivity", "error_total", "within", "message"}
+        assert 0.5 <= line["effectivity"] <= 20
+        assert line["status"] != "converged" or line["within"]
+    assert verdict["rejected"] is None
+    assert 1 <= verdict["effectivity_median"] <= 5
+    assert verdict["converged"] >= 12
+
+
 def test_interfaces_keep_their_order_and_lose_it_where_patches_cross() -> None:
     broken, crossed = run(BENCHMARKS / "robust" / "interface.py", "--quick")
     assert (broken["case"], crossed["case"]) == ("interface-between-s3", "interface-between-s3-crossed")

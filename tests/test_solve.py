@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
+from routes import dense_solution
 from sympy import cos, exp, pi, sin
 
 import inntd as it
@@ -475,3 +476,56 @@ def test_resonance_is_reported(elements: int) -> None:
     answer = it.solve(problem)
     assert answer.status == "diverged"
     assert "singular" in answer.message
+
+
+def sine_sum(dimension: int, stop: float = 1.0) -> it.Problem:
+    """Boundary values on all sides: a few modes of like size, and then none."""
+    axes = [it.Axis(f"x{i}", 0, stop, elements=8, s=2) for i in range(dimension)]
+    u = it.unknown("u", *axes)
+    exact = sum(sin(pi / 2 * axis) for axis in axes)
+    return it.Problem(strong=-it.laplacian(u) + it.laplacian(exact), conditions=[u.on("boundary") == exact])
+
+
+def reacting() -> it.Problem:
+    """Reaction in one half only, of any strength, and three sources: modes come slowly."""
+    x, y = (it.Axis(name, 0, 1, elements=8, s=1) for name in "xy")
+    k = it.Axis("k", 0, 200, elements=8, kind="parameter", s=1)
+    u, v = it.unknown("u", x, y, k), it.test_function()
+    source = sum(exp(-50 * ((x - a) ** 2 + (y - b) ** 2)) for a, b in ((0.25, 0.5), (0.5, 0.25), (0.75, 0.75)))
+    weak = it.dot(it.grad(v), it.grad(u)) + k * it.indicator(x < 0.5) * v * u - v * source
+    return it.Problem(weak=weak, conditions=[u.on(x, y) == 0])
+
+
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-3, 1e-4, 1e-5])
+@pytest.mark.parametrize("name", ["two", "three", "long", "slow"])
+def test_the_estimate_is_the_true_error_within_a_small_factor(name: str, tolerance: float) -> None:
+    problem, truth = estimated(name)
+    answer = it.solve(problem, tolerance=tolerance, method="alternating")
+    free = tuple(slice(1, -1) if axis.kind == "space" else slice(None) for axis in problem.axes)
+    found = np.asarray(answer.model.grid({axis.name: axis.nodes for axis in problem.axes}))
+    off = np.zeros_like(found)
+    off[free] = (found - truth)[free]  # the boundary values are the same
+    true = float(np.linalg.norm(off) / np.linalg.norm(found))
+    assert answer.status == "converged"
+    assert true <= tolerance
+    assert 0.3 < answer.error_estimate.algebraic / max(true, 1e-12) < 20
+
+
+@functools.cache
+def estimated(name: str) -> tuple[it.Problem, Any]:
+    problem = {
+        "two": lambda: sine_sum(2),
+        "three": lambda: sine_sum(3),
+        "long": lambda: sine_sum(3, 8.0),
+        "slow": reacting,
+    }[name]()
+    return problem, dense_solution(problem)
+
+
+def test_few_modes_of_a_slow_decay_do_not_hide_the_rest() -> None:
+    """The change by one more mode is several times smaller than the error that all of them leave."""
+    problem, truth = estimated("slow")
+    for rank in (4, 6, 8):
+        answer = it.solve(problem, rank=rank, method="alternating")
+        true = float(np.linalg.norm(np.asarray(answer.model.grid({a.name: a.nodes for a in problem.axes})) - truth))
+        assert 0.5 < answer.error_estimate.algebraic * np.linalg.norm(truth) / true < 20

@@ -234,3 +234,24 @@ def test_two_coupled_axes_are_not_called_solved_in_truncated_subspaces() -> None
     answer = it.solve(problem, tolerance=1e-6, method="tucker")
     assert answer.status == "converged"
     assert error_against_dense(problem, answer) < 1e-6
+
+
+def travelling(elements: int = 16) -> it.Problem:
+    """A source that travels along x, and does not depend on y: many functions of x and t, one of y."""
+    x, t = it.Axis("x", 0, 1, elements=elements), it.Axis("t", 0, 1, elements=elements, kind="time", s=2)
+    y = it.Axis("y", 0, 1, elements=4, s=1)
+    u, v = it.unknown("u", x, y, t), it.test_function()
+    source = it.coefficient(lambda x, t: np.exp(-(((x - 0.2 - 0.6 * t) / 0.1) ** 2)), x, t)
+    weak = v * it.dt(u) + 0.1 * it.dot(it.grad(v), it.grad(u)) - v * source
+    return it.Problem(weak=weak, conditions=[u.on(x) == 0, u.at(t=0) == 0])
+
+
+@pytest.mark.parametrize("goal", [1e-2, 1e-3])
+def test_what_two_axes_both_miss_is_seen(goal: float) -> None:
+    """Each axis has as many functions as the other one lets it have: updates alone find nothing missing."""
+    problem = travelling()
+    answer = it.solve(problem, method="tucker", tolerance=goal)
+    true = error_against_dense(problem, answer)
+    assert answer.status == "converged"
+    assert true <= goal
+    assert 0.5 < answer.error_estimate.algebraic / true < 20

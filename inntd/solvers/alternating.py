@@ -17,6 +17,7 @@ import numpy.typing as npt
 from inntd._kernels import core
 from inntd.models.result import Status, Step
 from inntd.solvers.coordinates import AxisCoordinates
+from inntd.solvers.decay import remaining_error
 from inntd.solvers.momentum import Momentum
 from inntd.solvers.operator import DiscreteSystem
 from inntd.solvers.working import WorkingSystem
@@ -31,6 +32,8 @@ FLOOR = 1e-12
 ROUNDING = 1e-8
 # Modes from which on they may be settled while they grow.
 FIRST_SETTLING = 8
+# Growth goes on until the estimate is so much below the tolerance: it may be somewhat too low.
+MARGIN = 0.7
 # So large a relative change by further modes means that the modes asked for are no answer yet.
 FEW = 0.1
 
@@ -42,7 +45,7 @@ class Plan:
     Parameters
     ----------
     tolerance
-        Relative L2 change by which the run counts as converged; None grows to `rank` regardless.
+        Estimated relative L2 error at which the run counts as converged; None grows to `rank` regardless.
     rank
         Largest number of modes.
     block
@@ -62,7 +65,7 @@ class Plan:
     settled
         Change per sweep, relative to that by the last growth step, at which the modes count as settled.
     patience
-        Growth steps without progress after which the run counts as stagnated.
+        Growth steps without progress after which the run counts as stagnated, at least; half of all so far if more.
     settling
         How many times as many modes there are when all are settled once more while they grow: where modes come slowly
         the few sweeps after each leave them far from the best. None: only at the end.
@@ -84,7 +87,7 @@ class Plan:
     final_sweeps: int = 40
     idle_sweeps: int = 30
     settled: float = 0.05
-    patience: int = 6
+    patience: int = 12
     settling: float | None = None
     background: float = 0.0
     give_up: int | None = None
@@ -106,6 +109,8 @@ class State:
     started: float
     kept: tuple[list[Vector], Vector] = field(default_factory=lambda: ([], np.zeros(0)))
     history: list[Step] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)  # relative, by each growth step
+    grown: list[int] = field(default_factory=list)  # modes after each of them
     estimate: float = float("inf")
     norm: float = 0.0
     background: float = 0.0  # of the plan, over the load's scale
@@ -237,16 +242,16 @@ def _run(state: State, plan: Plan, watch: Callable[[Step], None] | None) -> tupl
             watch(step)
         if plan.tolerance is None:
             continue
-        if step.estimate <= plan.tolerance:
+        if step.estimate <= MARGIN * plan.tolerance:
             if state.fit(always=True):
                 continue
-            if step.estimate <= 0.1 * plan.tolerance and before[0]:
-                state.kept = before  # the change estimates the error of the modes before, which is small enough
-            return "converged", f"the last growth changed the solution by {step.estimate:.1e} of its norm"
+            if before[0]:
+                state.kept = before  # it is their error that further growth has told
+            return "converged", f"further growth changed the solution by {state.changes[-1]:.1e} of its norm"
         since_best = 0 if step.estimate < 0.7 * best else since_best + 1
         if step.estimate < best:
             best, best_modes = step.estimate, (state.coordinates, state.kept)
-        if since_best >= plan.patience:
+        if since_best >= max(plan.patience, len(state.history) // 2):
             state.estimate, (state.coordinates, state.kept) = best, best_modes
             return "stagnated", _stagnation_advice(state, best, plan)
     return _finish(state, plan)
@@ -279,8 +284,8 @@ def _block_size(state: State, plan: Plan) -> int:
 def grow(state: State, plan: Plan, count: int) -> Step:
     """Add `count` modes on the residual, then update all modes; one step of the solver.
 
-    The step's estimate is the relative L2 change of the whole solution in this step: the hierarchical estimate of
-    the error before it.
+    The step's estimate is that of the error before it: from the relative L2 change of the whole solution in this step
+    and the decay of those before.
     """
     solver = state.solver
     begin = solver.rank
@@ -341,13 +346,13 @@ def _finish(state: State, plan: Plan) -> tuple[Status, str]:
     trial = grow(state, plan, _block_size(state, plan))
     state.kept = kept
     state.history[-1] = Step(plan.rank, trial.estimate, trial.sweeps, trial.seconds)
-    state.estimate = trial.estimate
-    if plan.tolerance is None and trial.estimate <= FEW:
+    state.estimate, change = trial.estimate, state.changes[-1]
+    if plan.tolerance is None and change <= FEW:
         return "converged", f"all {plan.rank} modes asked for were computed and settled"
     if plan.tolerance is None:
-        return "max_rank", f"further modes would change the solution by {trial.estimate:.0%} of its norm: raise rank"
+        return "max_rank", f"further modes would change the solution by {change:.0%} of its norm: raise rank"
     if trial.estimate <= plan.tolerance:
-        return "converged", f"further modes would change the solution by {trial.estimate:.1e} of its norm"
+        return "converged", f"further modes would change the solution by {change:.1e} of its norm"
     return "max_rank", f"{plan.rank} modes do not reach the tolerance: raise rank"
 
 
@@ -357,7 +362,7 @@ def _settle(state: State, plan: Plan) -> bool:
     While sweeps converge quickly they go on: exact modes then settle to the last digit.
     """
     momentum, changes = Momentum(), []
-    enough = max(plan.settled * state.history[-1].estimate, FLOOR) if state.history else FLOOR
+    enough = max(plan.settled * state.changes[-1], FLOOR) if state.changes else FLOOR
     best, smallest = state.kept, float("inf")
     for _ in range(plan.final_sweeps):
         report = state.solver.sweep(0)
@@ -397,11 +402,13 @@ def _snapshot(solver: core.Alternating) -> tuple[list[Vector], Vector]:
     return [solver.factor(d) for d in range(solver.axes)], solver.amplitudes
 
 
-def _record(state: State, estimate: float, sweeps: int) -> Step:
-    seconds = time.perf_counter() - state.started
-    step = Step(state.solver.rank, estimate, sweeps, seconds)
+def _record(state: State, change: float, sweeps: int) -> Step:
+    state.changes.append(change)
+    state.grown.append(state.solver.rank)
+    estimate = remaining_error(state.changes, state.grown)
+    step = Step(state.solver.rank, estimate, sweeps, time.perf_counter() - state.started)
     state.history.append(step)
-    logger.debug("%d modes, change %.1e, %d sweeps", step.modes, estimate, sweeps)
+    logger.debug("%d modes, change %.1e, %d sweeps", step.modes, change, sweeps)
     return step
 
 

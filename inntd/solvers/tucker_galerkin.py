@@ -17,24 +17,28 @@ import scipy.sparse.linalg
 
 from inntd.models.memory import refuse_beyond
 from inntd.models.result import Status, Step
-from inntd.solvers.alternating import FLOOR, Outcome, Plan, solve_alternating
+from inntd.solvers.alternating import FLOOR, Outcome, Plan, interrupted, solve_alternating
 from inntd.solvers.core_system import solve_core, subspace
 from inntd.solvers.direct import system_has_fixed
-from inntd.solvers.free import FreeSystem, Vector, free_system
+from inntd.solvers.free import FreeSystem, Vector, free_system, symmetric
 from inntd.solvers.nullspace import cancellation, constant_nullspace, singular_message
 from inntd.solvers.operator import DiscreteSystem
 from inntd.solvers.product import AxisSpace, Root, load_tensor, spectral_space
-from inntd.solvers.residual import estimated_error
+from inntd.solvers.residual import FULL_TENSOR, estimated_error
 
 MOST_AXES = 8
 DEFAULT_MODES = 6
 MOST_MODES = 48
+MOST_ATTEMPTS = 5
+OPTIMISM = 10.0  # of estimates that the residual has contradicted, about, in experiments
 DEFAULT_TOLERANCE = 1e-6
 CLEARLY = 100.0  # a function counts as missing when the last one kept is so much above the goal
 START_GOAL = 1e-4  # of the CP modes' norm: what their subspaces leave out
 LARGEST_TENSOR = 4_000_000  # coefficients with one axis in full
 LONGEST_AXIS = 1500  # nodes up to which an axis is taken in full
 MOST_SWEEPS = 6
+BLIND = 3  # so many times an axis' functions are about as many as the products of those of all others
+MOST_JUDGED = 128  # modes for which a residual is cheap
 QUASI_OPTIMAL = 1.5  # Galerkin errors over best approximations, in experiments
 SQUARED = 1e-7  # goals below which inner products have too few digits
 FIRST_GOAL = 10.0  # the first sweep leaves out so much more: its subspaces are provisional
@@ -65,6 +69,15 @@ class State:
         """Whether the rank of some axis is as large as those of the others let it be: the truth may need more."""
         return any(self.full_rank.values())
 
+    @property
+    def blind(self) -> bool:
+        """Whether updates could miss something for good: an axis has about as many functions as the others allow.
+
+        What is new on two axes at once they find only by way of the others.
+        """
+        sizes = [space.size for space in self.spaces]
+        return any(BLIND * r * r >= np.prod(sizes) for d, r in enumerate(sizes) if self.full_rank.get(d) is not None)
+
 
 def solve_tucker(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], None] | None = None) -> Outcome:
     """Find subspaces by a few CP modes, then solve on their product and update them until the tolerance holds.
@@ -88,9 +101,10 @@ def solve_tucker(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], Non
     goal = plan.tolerance or DEFAULT_TOLERANCE
     plan, free = replace(plan, tolerance=goal), free_system(system)
     _refuse_memory(free)
+    aim, optimism = goal, 1.0
     history: list[Step] = []
     start_goal = START_GOAL
-    while True:
+    for attempt in range(MOST_ATTEMPTS):
         start = solve_alternating(system, replace(plan, tolerance=None, final_sweeps=2, most_sweeps=4), watch)
         history += start.history
         if start.status in ("interrupted", "diverged") or start.factors[0].shape[1] == 0 or start.estimate == 0.0:
@@ -105,25 +119,51 @@ def solve_tucker(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], Non
             message = "stopped by the user; the CP modes are kept" if stopped else f"{error}; the CP modes are kept"
             return replace(start, status="interrupted" if stopped else "diverged", message=message)
         estimate, status, message = _sweeps(free, state, plan, history, begin, watch)
+        outcome = _outcome(free, state, history, estimate, status, message)
+        if status == "interrupted":
+            return outcome
+        try:
+            seen = _residual_error(free, outcome) if len(free.sizes) == 2 or state.blind or _skew(free) else None
+        except KeyboardInterrupt:
+            return interrupted(outcome)
+        # Where the residual becomes dear after it contradicted the subspaces' own estimate, that is trusted less.
+        optimism = OPTIMISM if seen is not None and seen > goal else optimism
+        estimate *= optimism
         # Modes that reach the goal themselves span the solution, if nothing of their span was left out.
         spanned = start_goal < goal and max(estimate, start.estimate) <= goal
-        if status == "interrupted" or not state.bounded or spanned or plan.rank >= MOST_MODES:
+        unseen = state.bounded and not spanned if seen is None else seen > goal and state.capped == 0
+        if not unseen or (seen is None and plan.rank >= MOST_MODES) or attempt == MOST_ATTEMPTS - 1:
             break
-        # With one other coupled axis the rank cannot exceed that axis': only more modes help.
-        plan, start_goal = replace(plan, rank=min(2 * plan.rank, MOST_MODES)), 0.01 * goal
+        # What is new on two axes at once, and what others bound, only more modes can find; and with a derivative in
+        # time Galerkin's solution may be many times as far from the truth as what its subspaces leave out.
+        aim = goal if seen is None else aim * min(0.3, max(1e-3, 0.3 * goal / seen))
+        plan = replace(plan, rank=min(2 * plan.rank, MOST_MODES), tolerance=max(aim, FLOOR))
+        start_goal = 0.01 * aim
+    if seen is not None or optimism > 1.0:
+        return _judged(outcome, estimate if seen is None else seen, goal)
     if state.bounded and status == "converged" and not spanned:
-        estimate, status = max(estimate, start.estimate), "stagnated"
         message = f"{plan.rank} CP modes do not span the solution: use method='direct' or 'alternating'"
-    return _two_axes_judged(free, _outcome(free, state, history, estimate, status, message), goal)
+        return replace(outcome, estimate=max(estimate, start.estimate), status="stagnated", message=message)
+    return outcome
 
 
-def _two_axes_judged(free: FreeSystem, outcome: Outcome, goal: float) -> Outcome:
-    """Of two axes the residual tells the error: with one other axis, updates cannot find what both subspaces miss."""
-    if len(free.sizes) != 2 or outcome.core is None:
-        return outcome
-    estimate = estimated_error(free, [outcome.factors[0] @ outcome.core, outcome.factors[1]])
-    if estimate is None or (estimate <= goal) == (outcome.status == "converged"):
-        return outcome if estimate is None else replace(outcome, estimate=max(estimate, FLOOR))
+def _skew(free: FreeSystem) -> bool:
+    """Whether Galerkin's solution may be far from the best in its subspaces, and the residual is cheap."""
+    return not symmetric(free) and float(np.prod([float(n) for n in free.sizes])) <= FULL_TENSOR
+
+
+def _residual_error(free: FreeSystem, outcome: Outcome) -> float | None:
+    """Estimate the error by the residual: updates alone cannot find what the subspaces of two axes both miss."""
+    assert outcome.core is not None
+    modes = few_modes(outcome.core, outcome.factors)
+    estimate = estimated_error(free, modes) if modes is not None else None
+    return None if estimate is None else max(estimate, FLOOR)
+
+
+def _judged(outcome: Outcome, estimate: float, goal: float) -> Outcome:
+    """Let the residual decide."""
+    if (estimate <= goal) == (outcome.status == "converged"):
+        return replace(outcome, estimate=estimate)
     if estimate <= goal:
         message = f"the residual tells of an error of {estimate:.1e}"
         return replace(outcome, status="converged", estimate=estimate, message=message)
@@ -226,6 +266,21 @@ def _outcome(
     notes = (f"Tucker-Galerkin in subspaces of ranks {ranks}",)
     factors = [basis * share for basis in state.bases]
     return Outcome(factors, status, message, estimate, tuple(history), 0, state.core, notes)
+
+
+def few_modes(core: Vector, factors: Sequence[Vector]) -> list[Vector] | None:
+    """Return the modes (n_d, m) of a Tucker tensor, one for each entry of the core without its longest axis.
+
+    None where there are more than `MOST_JUDGED`.
+    """
+    longest = int(np.argmax(core.shape))
+    others = [d for d in range(core.ndim) if d != longest]
+    if core.size > MOST_JUDGED * core.shape[longest]:
+        return None
+    places = np.indices([core.shape[d] for d in others]).reshape(len(others), -1)
+    columns = [factors[d][:, place] for d, place in zip(others, places, strict=True)]
+    columns.insert(longest, factors[longest] @ np.moveaxis(core, longest, 0).reshape(core.shape[longest], -1))
+    return columns
 
 
 def full_space(system: FreeSystem, d: int) -> AxisSpace:
