@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from inntd._checks import StabilityWarning
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
+from inntd.calibration import Calibration, Observations, calibrate
 from inntd.models import CPModel, SlabModel, TuckerModel, load
 from inntd.problems import (
     Problem,
@@ -35,15 +36,18 @@ __all__ = [
     "Axis",
     "CHiDeNNBasis",
     "CPModel",
+    "Calibration",
     "ErrorEstimate",
     "INNClassifier",
     "INNRegressor",
     "LinearBasis",
+    "Observations",
     "Problem",
     "SlabModel",
     "StabilityWarning",
     "TuckerModel",
     "__version__",
+    "calibrate",
     "coefficient",
     "diff",
     "div",
