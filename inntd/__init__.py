@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from inntd._checks import StabilityWarning
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
-from inntd.calibration import Calibration, Observations, calibrate
+from inntd.calibration import Calibration, Observations, calibrate, place_sensors
 from inntd.models import CPModel, SlabModel, TuckerModel, load
 from inntd.problems import (
     Problem,
@@ -60,6 +60,7 @@ __all__ = [
     "laplacian",
     "load",
     "on",
+    "place_sensors",
     "solve",
     "sym",
     "test_function",

@@ -1,4 +1,4 @@
-"""Calibration against closed forms and SciPy's curve fitting: values, covariance, derivatives, kinds of observations."""
+"""Calibration against closed forms and SciPy's curve fitting: values, covariance, derivatives, kinds of data."""
 
 from __future__ import annotations
 
@@ -327,7 +327,7 @@ def test_robust_losses_set_outliers_aside(loss: str) -> None:
 def test_losses_have_these_derivatives(loss: Any) -> None:
     z = np.array([0.1, 0.5, 2.0, 30.0])
     step = 1e-5 * z
-    value, first, second = rho(loss, z)
+    _, first, second = rho(loss, z)
     after, before = rho(loss, z + step), rho(loss, z - step)
     assert first == pytest.approx((after[0] - before[0]) / (2 * step), rel=1e-6)
     assert second == pytest.approx((after[1] - before[1]) / (2 * step), rel=1e-6, abs=1e-12)

@@ -4,6 +4,7 @@ from inntd.calibration.calibrate import calibrate
 from inntd.calibration.functionals import Integral, Mean, PointSum, line
 from inntd.calibration.identifiability import Identifiability
 from inntd.calibration.observations import Observations
+from inntd.calibration.placement import Placement, place_sensors
 from inntd.calibration.predictions import Prediction
 from inntd.calibration.result import Calibration, Residuals
 from inntd.calibration.sampling import Samples
@@ -14,10 +15,12 @@ __all__ = [
     "Integral",
     "Mean",
     "Observations",
+    "Placement",
     "PointSum",
     "Prediction",
     "Residuals",
     "Samples",
     "calibrate",
     "line",
+    "place_sensors",
 ]

@@ -138,7 +138,7 @@ class Calibration:
         dict
             Never beyond the bounds; the bounds for what is undetermined.
         """
-        level = _checks.relative_error("level", level)
+        level = _probability(level)
         _checks.one_of("method", method, METHODS)
         ends = self._uncertainty.intervals(self._theta, self._low, self._high, self.names, level)
         if method == "profile":
@@ -190,7 +190,7 @@ class Calibration:
         >>> found.predict({"x": [0.0, 1.0]}).values.round(2)
         array([4.  , 1.47])
         """
-        level = _checks.relative_error("level", level)
+        level = _probability(level)
         return predict(self._objective, self._uncertainty, self._theta, places, level, experiment, noise=noise)
 
     def to_dict(self) -> dict[str, Any]:
@@ -275,6 +275,13 @@ class Calibration:
                 sides = profile_interval(self._objective, z, self.misfit, i, step, reach**2)
                 found[i] = self._low[i] + np.array(sides) * parameters.width[i]
         return found
+
+
+def _probability(level: Any) -> float:
+    number = _checks.finite_float("level", level)
+    if not 0 < number < 1:
+        raise ValueError(f"level must be a probability between 0 and 1, got {number:g}")
+    return number
 
 
 def _finite(number: float) -> float | None:
