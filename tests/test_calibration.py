@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -412,3 +413,19 @@ def test_estimators_are_unwrapped() -> None:
     x = np.linspace(0.1, 0.9, 9)
     found = it.calibrate(fitted, {"x0": x, "y": 1 + x * 1.4}, free="x1")
     assert found.values["x1"] == pytest.approx(0.4, abs=1e-4)
+
+
+def test_the_guide_is_true() -> None:
+    guide = (Path(__file__).resolve().parent.parent / "docs" / "calibration.md").read_text()
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL):
+        exec(compile(block, "calibration.md", "exec"), names)
+    found = names["found"]
+    for name, truth in {"k": 1.2, "q": 3.0}.items():
+        low, high = found.intervals(0.999)[name]
+        assert low < truth < high
+    seen = names["it"].calibrate(names["model"], names["seen"], free=["k", "q"])
+    assert seen.values == pytest.approx({"k": 1.2, "q": 3.0}, rel=0.15)
+    assert seen.chi_square < 10 or not np.isfinite(seen.chi_square)
+    early = names["it"].calibrate(names["model"], names["early"], free=["k", "q"], noise=0.001)
+    assert early.undetermined == ("k",)
