@@ -292,6 +292,19 @@ def test_priors_are_more_observations() -> None:
     assert frozen.covariance == pytest.approx(found.covariance, rel=1e-4)
 
 
+def test_an_unknown_noise_counts_what_a_prior_pays_for() -> None:
+    """The noise, the values and the degrees of freedom agree with each other at the end."""
+    x, y = noisy_line(12, 0.2, seed=4)
+    found = it.calibrate(straight_line(), {"x": x, "y": y}, free=["a", "b"], prior={"b": (-2.0, 0.3)})
+    design, known = np.stack([np.ones(12), x], 1), np.diag([0, 1 / 0.3**2])
+    variance = found.noise**2
+    best = np.linalg.solve(design.T @ design / variance + known, design.T @ y / variance + known @ [0, -2.0])
+    paid = np.trace(np.linalg.inv(design.T @ design / variance + known) @ design.T @ design / variance)
+    assert 1 < paid < 2
+    assert [found.values["a"], found.values["b"]] == pytest.approx(best, rel=1e-3)
+    assert variance == pytest.approx(((y - design @ best) ** 2).sum() / (12 - paid), rel=1e-3)
+
+
 def test_a_prior_that_is_not_normal_gives_the_posterior_mode() -> None:
     x, y = noisy_line(10, 0.2)
     y = y + 2

@@ -10,7 +10,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 BOX_DEVIATION = 12**-0.5  # standard deviation of what is only known to lie in the unit box
-NEGLIGIBLE = 1e-8  # singular values relative to the largest that are round-off
+NEGLIGIBLE = 1e-11  # singular values relative to the largest that are round-off
 SHARE = 0.05  # of a parameter's direction that makes it part of a combination
 
 

@@ -16,6 +16,7 @@ from inntd.calibration.identifiability import BOX_DEVIATION
 from inntd.calibration.parameters import Parameters, by_parameter, make_parameters
 from inntd.calibration.priors import Normal, make_priors
 from inntd.calibration.response import make_response
+from inntd.calibration.result import Calibration
 from inntd.calibration.starts import spread
 from inntd.calibration.tables import columns_of
 from inntd.calibration.terms import Terms
@@ -69,6 +70,7 @@ def place_sensors(
     bounds: Any = None,
     prior: Any = None,
     at: Any = None,
+    after: Calibration | None = None,
     repeat: bool = False,
     seed: int = 0,
 ) -> Placement:
@@ -95,6 +97,9 @@ def place_sensors(
         stands for what is not known.
     at : mapping, optional
         Values of the parameters to plan for; by default 32 drawn evenly from the prior, or the bounds.
+    after : Calibration, optional
+        What is known already: the next places are chosen for its values and its covariance; in place of `bounds`,
+        `prior` and `at`.
     repeat : bool, default False
         Whether a place may be chosen again.
     seed : int, default 0
@@ -122,12 +127,19 @@ def place_sensors(
     model = _field(model)
     count = _checks.positive_int("count", count)
     noise = _checks.finite_float("noise", noise, positive=True)
+    if after is not None:
+        if any(given is not None for given in (bounds, prior, at)):
+            raise ValueError("after must be given without bounds, prior and at: it holds them")
+        bounds = _bounds_of(after, free)
     parameters = make_parameters(model.axes, free, bounds, None, ["1"])
     places = _places(model.axes, parameters, candidates, record)
     total = len(next(iter(places.values()))) if places else 1
     if count > total and not repeat:
         raise ValueError(f"count must be at most the {total} candidates, got {count}: add some, or allow repeat=True")
     theta, before = _expected(parameters, prior, at, _checks.positive_int("seed", seed, minimum=0))
+    if after is not None:
+        theta = np.array([[after.values[name] for name in parameters.names]])
+        before = np.asarray(np.linalg.inv(_covariance_of(after, parameters)), dtype=np.float64)
     information = _information(model, parameters, places, record, theta, noise)
     return _greedy(parameters, places, information, before, count, repeat=repeat)
 
@@ -147,7 +159,7 @@ def _places(
 
 
 def _expected(parameters: Parameters, prior: Any, at: Any, seed: int) -> tuple[Array, Array]:
-    """Return the parameters (S, P) to plan for, and what is known of them before, (P,) in the unit box."""
+    """Return the parameters (S, P) to plan for, and what is known of them before, (P, P) in the unit box."""
     priors = make_priors(prior, parameters)
     before = np.full(len(priors), BOX_DEVIATION**-2)
     unit = spread(len(priors), SAMPLES, seed)
@@ -168,7 +180,23 @@ def _expected(parameters: Parameters, prior: Any, at: Any, seed: int) -> tuple[A
                            for name, value in zip(parameters.names, given, strict=True)]])  # fmt: skip
         if ((theta < parameters.low) | (theta > parameters.high)).any():
             raise ValueError(f"at must lie inside the bounds, got {', '.join(map(str, given))}")
-    return theta, before
+    return theta, np.diag(before)
+
+
+def _bounds_of(after: Calibration, free: Any) -> dict[str, tuple[float, float]]:
+    names = [free] if isinstance(free, str | Axis) else list(free)
+    chosen = [name.name if isinstance(name, Axis) else name for name in names]
+    absent = [name for name in chosen if name not in after.names]
+    if absent or len(chosen) < len(after.names):
+        raise ValueError(
+            f"free must be the unknowns of the calibration, {', '.join(after.names)}, got {', '.join(chosen)}"
+        )
+    return {name: after.bounds[name] for name in chosen}
+
+
+def _covariance_of(after: Calibration, parameters: Parameters) -> Array:
+    order = [after.names.index(name) for name in parameters.names]
+    return np.asarray(after.covariance[np.ix_(order, order)] / np.outer(parameters.width, parameters.width))
 
 
 def _information(
@@ -195,7 +223,7 @@ def _information(
 def _greedy(
     parameters: Parameters, places: Mapping[str, Array], information: Array, before: Array, count: int, *, repeat: bool
 ) -> Placement:
-    known = np.broadcast_to(np.diag(before), information[:, 0].shape).copy()
+    known = np.broadcast_to(before, information[:, 0].shape).copy()
     allowed = np.ones(information.shape[1], dtype=bool)
     indices, gains, errors = [], [], []
     for _ in range(count):
