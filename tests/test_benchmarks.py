@@ -99,7 +99,7 @@ def test_parameters_are_recovered_and_intervals_hold_them() -> None:
         assert (line["status"], line["rejected"]) == ("converged", None)
         assert line["seconds"] > 0
     assert max(recovered["error_k"], recovered["error_P"]) < 1e-4
-    assert covered["coverage"] == (covered["coverage_k"] + covered["coverage_P"]) / 2
+    assert covered["coverage"] == pytest.approx((covered["coverage_k"] + covered["coverage_P"]) / 2)
 
 
 def test_memory_is_measured_beside_the_interpreter() -> None:
