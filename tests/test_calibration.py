@@ -15,6 +15,8 @@ from scipy.optimize import curve_fit
 
 import inntd as it
 from inntd.calibration import Integral, Mean, PointSum, line
+from inntd.calibration import compress as compress_module
+from inntd.calibration import response as response_module
 from inntd.calibration.experiments import make_experiments
 from inntd.calibration.losses import LOSSES, rho
 from inntd.calibration.response import make_response
@@ -155,7 +157,9 @@ def test_every_form_of_model_has_exact_derivatives_and_is_recovered(name: str) -
     values = model(points).numpy()
     table = {**places, "value": values}
     experiment = make_experiments(model, table, tuple(truth))[0]
-    response, p, step = experiment.response(), np.array(list(truth.values())), 1e-5
+    response = make_response(experiment.model, experiment.seen.all_terms(), experiment.free)
+    p, step = np.array(list(truth.values())), 1e-5
+    assert experiment.predicted(p) == pytest.approx(values, rel=1e-10, abs=1e-12)
     value, jacobian = response.jacobian(p)
     assert value == pytest.approx(values, rel=1e-10, abs=1e-12)
     for f in range(len(p)):
@@ -248,6 +252,23 @@ def test_many_observations_cost_no_more_than_few() -> None:
     assert len(found._objective.parts[0].values) == 2
     best = np.linalg.lstsq(np.stack([np.ones(50_000), x], 1), y)[0]
     assert [found.values["a"], found.values["b"]] == pytest.approx(best, rel=1e-10)
+
+
+@pytest.mark.parametrize("loss", ["linear", "huber"])
+def test_rows_are_made_some_at_a_time(monkeypatch: pytest.MonkeyPatch, loss: Any) -> None:
+    random = RNG(2)
+    t, x = random.uniform(0, 2, 90), random.uniform(0.1, 0.9, 90)
+    each = random.uniform(0.01, 0.03, 90)
+    data = {"t": t, "x": x, "u": 2.0 * np.exp(-1.7 * t) * np.sin(np.pi * x) + each * random.standard_normal(90)}
+    for model in (decay(), decay().to_cp()):
+        whole = it.calibrate(model, data, free=["k", "P"], noise=each, loss=loss)
+        with monkeypatch.context() as patched:
+            patched.setattr(response_module, "NUMBERS_AT_ONCE", 100)
+            patched.setattr(compress_module, "BLOCK", 7)
+            parts = it.calibrate(model, data, free=["k", "P"], noise=each, loss=loss)
+        assert parts.values == pytest.approx(whole.values, rel=1e-9)
+        assert parts.misfit == pytest.approx(whole.misfit, rel=1e-9)
+        assert parts.covariance == pytest.approx(whole.covariance, rel=1e-6)
 
 
 def test_experiments_share_some_unknowns() -> None:

@@ -7,7 +7,7 @@ Nothing is squared, so nothing is lost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from inntd.axes import Axis
 from inntd.calibration.coefficients import Factors
-from inntd.calibration.response import LinearResponse
+from inntd.calibration.response import LinearResponse, Rows
 from inntd.calibration.terms import Ragged
 from inntd.models.cp_form import CPForm
 from inntd.models.separated import SeparatedModel
@@ -38,16 +38,42 @@ class Compressed:
 
 def compress(response: LinearResponse, values: Array, rest: float = 0.0) -> Compressed:
     """Return M + 1 rows or fewer for K of them."""
-    rows, modes = response.rows, response.rows.shape[1]
-    if len(rows) <= modes + 1:
+    modes = response.rows.shape[1]
+    if len(response.rows) <= modes + 1:
         return Compressed(response, values, rest)
-    joined = np.column_stack([rows, values])
-    step = max(BLOCK, 2 * (modes + 1))
-    triangle = np.empty((0, modes + 1))
-    for start in range(0, len(rows), step):
-        triangle = np.asarray(np.linalg.qr(np.vstack([triangle, joined[start : start + step]]), mode="r"))
-    return Compressed(response.with_rows(triangle[:modes, :modes]), triangle[:modes, modes],
-                      rest + float(triangle[modes:, modes] @ triangle[modes:, modes]))  # fmt: skip
+    joined = np.column_stack([response.rows, values])
+    return _of_triangle(response, _triangle([joined], modes + 1), rest)
+
+
+def compress_rows(rows: Rows, values: Array, scale: float | Array) -> Compressed:
+    """Return M + 1 rows or fewer, divided by the scales, for K that are never there all at once."""
+
+    def joined() -> Iterator[Array]:
+        at = 0
+        for block in rows.blocks:
+            own = scale if isinstance(scale, float) else scale[at : at + len(block), None]
+            yield np.column_stack([block, values[at : at + len(block)]]) / own
+            at += len(block)
+
+    empty = LinearResponse(np.empty((0, rows.width)), rows.coefficients)
+    return _of_triangle(empty, _triangle(joined(), rows.width + 1), 0.0)
+
+
+def _triangle(blocks: Iterable[Array], columns: int) -> Array:
+    """Return the triangular factor of blocks above each other."""
+    triangle, step = np.empty((0, columns)), max(BLOCK, 2 * columns)
+    for block in blocks:
+        for start in range(0, len(block), step):
+            triangle = np.asarray(np.linalg.qr(np.vstack([triangle, block[start : start + step]]), mode="r"))
+    return triangle
+
+
+def _of_triangle(response: LinearResponse, triangle: Array, rest: float) -> Compressed:
+    modes = triangle.shape[1] - 1
+    beyond = triangle[modes:, modes]
+    return Compressed(
+        response.with_rows(triangle[:modes, :modes]), triangle[:modes, modes], rest + float(beyond @ beyond)
+    )
 
 
 def compress_grid(

@@ -11,17 +11,15 @@ import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
 
 from inntd import _checks
-from inntd.calibration.compress import compress, compress_grid
+from inntd.calibration.compress import compress, compress_grid, compress_rows
 from inntd.calibration.losses import Loss
 from inntd.calibration.observations import Observations, Resolved
-from inntd.calibration.response import LinearResponse, Response, make_response
+from inntd.calibration.response import LinearResponse, Response, make_response, make_rows, point_response
 from inntd.calibration.terms import Terms
 from inntd.models.reduced import ReducedModel
 from inntd.models.separated import SeparatedModel
 
 Array = npt.NDArray[np.float64]
-
-VALUES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +81,17 @@ class Experiment:
         if self.seen.grid is not None and loss == "linear" and isinstance(self.model, SeparatedModel):
             small = compress_grid(self.model, self.seen.grid, values, self.free)
             return Part(small.response, small.values, scale, small.rest / float(scale) ** 2)
-        response = self.response()
+        terms = self.seen.all_terms()
+        if loss == "linear" and terms.gather is None and np.ndim(scale) < 2:
+            rows = make_rows(self.model, terms, self.free)
+            if rows is not None:
+                small = compress_rows(rows, values, scale)
+                return Part(small.response, small.values, 1.0, small.rest)
+        response = make_response(self.model, terms, self.free)
         if loss != "linear" or not isinstance(response, LinearResponse):
             return Part(response, values, scale, 0.0)
         white = compress(response.with_rows(whitened(response.rows, scale)), whitened(values[:, None], scale)[:, 0])
         return Part(white.response, white.values, 1.0, white.rest)
-
-    def response(self) -> Response:
-        """Return the response of every observation."""
-        return make_response(self.model, self.seen.all_terms(), self.free)
 
     def predicted(self, p: Array) -> Array:
         """Return what the model gives for every observation (K,) at coordinates (F,)."""
@@ -101,7 +101,9 @@ class Experiment:
             if isinstance(values, float):
                 return np.full(1, values)
             return np.asarray(values.grid(self.seen.grid).double().numpy().ravel(), dtype=np.float64)
-        return np.asarray(self.response().values(p[None])[0])
+        terms = self.seen.all_terms()
+        make = point_response if terms.are_points else make_response
+        return np.asarray(make(self.model, terms, self.free).values(p[None])[0])
 
 
 def make_experiments(model: Any, observations: Any, free: Sequence[str]) -> tuple[Experiment, ...]:

@@ -7,7 +7,7 @@ evaluation, M products of functions of the free axes alone. Models that do not s
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -115,67 +115,94 @@ class PointResponse(Response):
         return torch.from_numpy(points).to(self.model.dtype)
 
 
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a linear response, some terms at a time: blocks (t, width), to be run through once."""
+
+    blocks: Iterator[Array]
+    width: int
+    coefficients: Coefficients
+
+
 def make_response(model: Any, terms: Terms, free: Sequence[str]) -> Response:
     """Return what the terms see of a model, all of whose other axes are free, in the order of `free`."""
+    rows = make_rows(model, terms, free)
+    if rows is not None:
+        return LinearResponse(_gathered(terms, rows), rows.coefficients)
+    if isinstance(model, ExponentialModel):
+        points, gather = terms.expanded()
+        size = terms.size if gather is None else int(gather.shape[1])
+        exponent = make_response(model.exponent, Terms.points(points, size), free)
+        assert isinstance(exponent, LinearResponse)
+        return GatheredExponential(exponent, gather)
+    return point_response(model, terms, free)
+
+
+def point_response(model: Any, terms: Terms, free: Sequence[str]) -> PointResponse:
+    """Return what the terms see of any field, from its values at points."""
+    points, gather = terms.expanded()
+    axes = {axis.name: axis for axis in model.axes}
+    count = len(next(iter(points.values()))) if points else terms.size
+    table = np.stack([points.get(name, np.full(count, axis.domain[0])) for name, axis in axes.items()], axis=1)
+    return PointResponse(model, table, tuple(list(axes).index(name) for name in free), gather)
+
+
+def make_rows(model: Any, terms: Terms, free: Sequence[str]) -> Rows | None:
+    """Return the rows of the response of a model that separates; None for others."""
     axes = {axis.name: axis for axis in model.axes}
     chosen = [axes[name] for name in free]
     if isinstance(model, SeparatedModel):
         return _separated(model._form(), terms, chosen)
     if isinstance(model, ReducedModel) and not any(axis.name in terms.columns for axis in model.parameter_axes):
         return _reduced(model, terms, chosen)
-    points, gather = terms.expanded()
-    if isinstance(model, ExponentialModel):
-        size = terms.size if gather is None else int(gather.shape[1])
-        exponent = _separated(model.exponent._form(), Terms.points(points, size), chosen)
-        return GatheredExponential(exponent, gather)
-    count = len(next(iter(points.values()))) if points else terms.size
-    table = np.stack([points.get(name, np.full(count, axis.domain[0])) for name, axis in axes.items()], axis=1)
-    return PointResponse(model, table, tuple(list(axes).index(name) for name in free), gather)
+    return None
 
 
-def _separated(form: Any, terms: Terms, free: Sequence[Axis]) -> LinearResponse:
+def _separated(form: Any, terms: Terms, free: Sequence[Axis]) -> Rows:
     factors = dict(zip(form.axes, form.factors, strict=True))
-    own = [factors[axis] for axis in free]
+    own = tuple(factors[axis] for axis in free)
     if isinstance(form, CPForm):
-        coefficients = Factors(tuple(free), tuple(own), outer=False)
-        return LinearResponse(_gathered(terms, _cp_rows(form, terms, form.modes), form.modes), coefficients)
+        return Rows(_cp_rows(form, terms), form.modes, Factors(tuple(free), own, outer=False))
     assert isinstance(form, TuckerForm)
-    order = [axis for axis in form.axes if axis not in free]
+    order = _largest_first([axis for axis in form.axes if axis not in free], factors)
     core = np.transpose(form.core, [form.axes.index(axis) for axis in (*order, *free)])
     size = int(np.prod([factor.shape[1] for factor in own]))
     core = core.reshape(*core.shape[: len(order)], size)
-    rows = _core_rows(core, [(axis, factors[axis]) for axis in order], terms)
-    return LinearResponse(_gathered(terms, rows, size), Factors(tuple(free), tuple(own), outer=True))
+    return Rows(_core_rows(core, order, factors, terms), size, Factors(tuple(free), own, outer=True))
 
 
-def _reduced(model: ReducedModel, terms: Terms, free: Sequence[Axis]) -> LinearResponse:
+def _reduced(model: ReducedModel, terms: Terms, free: Sequence[Axis]) -> Rows:
     factors = {axis: factor.numpy() for axis, factor in zip(model.merged, model.factors, strict=True)}
     merged = [axis for axis in free if axis in factors]
-    order = [axis for axis in model.merged if axis not in merged]
+    order = _largest_first([axis for axis in model.merged if axis not in merged], factors)
     core = model.core.numpy()
     core = np.transpose(core, [*(model.merged.index(axis) for axis in (*order, *merged)), core.ndim - 1])
     size = int(np.prod(core.shape[len(order) :]))
-    rows = _core_rows(core.reshape(*core.shape[: len(order)], size), [(axis, factors[axis]) for axis in order], terms)
-    places = tuple(list(free).index(axis) for axis in model.parameter_axes)
+    core = core.reshape(*core.shape[: len(order)], size)
     inner = Factors(tuple(merged), tuple(factors[axis] for axis in merged), outer=True)
-    coefficients = Reduced(model, places, inner, tuple(list(free).index(axis) for axis in merged))
-    return LinearResponse(_gathered(terms, rows, size), coefficients)
+    places = [tuple(list(free).index(axis) for axis in some) for some in (model.parameter_axes, merged)]
+    return Rows(_core_rows(core, order, factors, terms), size, Reduced(model, places[0], inner, places[1]))
 
 
-def _cp_rows(form: CPForm, terms: Terms, modes: int) -> Iterator[Array]:
+def _largest_first(axes: Sequence[Axis], factors: Mapping[Axis, Array]) -> list[Axis]:
+    """Return axes by the number of their functions: contracting the largest first leaves least to be done."""
+    return sorted(axes, key=lambda axis: -factors[axis].shape[1])
+
+
+def _cp_rows(form: CPForm, terms: Terms) -> Iterator[Array]:
     """Yield products of what the terms see of each axis' functions, some terms at a time."""
     seen = [(terms.columns[axis.name].matrix(axis), factor)
             for axis, factor in zip(form.axes, form.factors, strict=True) if axis.name in terms.columns]  # fmt: skip
-    for part in _parts(terms.size, modes):
-        product = np.ones((part.stop - part.start, modes))
+    for part in _parts(terms.size, form.modes):
+        product = np.ones((part.stop - part.start, form.modes))
         for matrix, factor in seen:
             product *= matrix[part] @ factor
         yield product
 
 
-def _core_rows(core: Array, axes: Sequence[tuple[Axis, Array]], terms: Terms) -> Iterator[Array]:
+def _core_rows(core: Array, axes: Sequence[Axis], factors: Mapping[Axis, Array], terms: Terms) -> Iterator[Array]:
     """Yield the core contracted with what the terms see of all axes but the last index, some terms at a time."""
-    seen = [(terms.columns[axis.name].matrix(axis), factor) for axis, factor in axes]
+    seen = [(terms.columns[axis.name].matrix(axis), factors[axis]) for axis in axes]
     for part in _parts(terms.size, max(1, core[0].size if seen else core.size)):
         found = np.broadcast_to(core, (part.stop - part.start, *core.shape)) if not seen else core
         for i, (matrix, factor) in enumerate(seen):
@@ -190,18 +217,19 @@ def _parts(count: int, width: int) -> Iterator[slice]:
         yield slice(start, min(start + step, count))
 
 
-def _gathered(terms: Terms, blocks: Iterator[Array], width: int) -> Array:
+def _gathered(terms: Terms, rows: Rows) -> Array:
     """Return the rows (K, width) of the functionals from blocks of rows of their terms."""
+    width = rows.width
     memory.refuse_beyond(f"{terms.count} observations of {width} functions", 16 * terms.count * width, None,
                          "use fewer of them, or a model of fewer modes")  # fmt: skip
     if terms.gather is None:
         out, at = np.empty((terms.count, width)), 0
-        for block in blocks:
+        for block in rows.blocks:
             out[at : at + len(block)] = block
             at += len(block)
         return out
     out, at, columns = np.zeros((terms.count, width)), 0, sp.csc_array(terms.gather)
-    for block in blocks:
+    for block in rows.blocks:
         out += columns[:, at : at + len(block)] @ block
         at += len(block)
     return out
