@@ -207,7 +207,10 @@ def _core_rows(core: Array, axes: Sequence[Axis], factors: Mapping[Axis, Array],
         found = np.broadcast_to(core, (part.stop - part.start, *core.shape)) if not seen else core
         for i, (matrix, factor) in enumerate(seen):
             rows = matrix[part] @ factor
-            found = np.tensordot(rows, core, axes=(1, 0)) if i == 0 else np.einsum("ta,ta...->t...", rows, found)
+            if i == 0:
+                found = rows @ core.reshape(len(core), -1)
+            else:  # one product of a row and a matrix per term
+                found = np.matmul(rows[:, None, :], found.reshape(*rows.shape, -1))[:, 0]
         yield found.reshape(part.stop - part.start, -1)
 
 
