@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from inntd._checks import StabilityWarning
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
+from inntd.calibration import Calibration, Observations, calibrate, place_sensors
 from inntd.models import CPModel, SlabModel, TuckerModel, load
 from inntd.problems import (
     Problem,
@@ -35,6 +36,7 @@ __all__ = [
     "Axis",
     "CHiDeNNBasis",
     "CPModel",
+    "Calibration",
     "ErrorBound",
     "ErrorEstimate",
     "Goal",
@@ -42,11 +44,13 @@ __all__ = [
     "INNClassifier",
     "INNRegressor",
     "LinearBasis",
+    "Observations",
     "Problem",
     "SlabModel",
     "StabilityWarning",
     "TuckerModel",
     "__version__",
+    "calibrate",
     "coefficient",
     "diff",
     "div",
@@ -62,6 +66,7 @@ __all__ = [
     "laplacian",
     "load",
     "on",
+    "place_sensors",
     "solve",
     "sym",
     "test_function",

@@ -90,6 +90,18 @@ def test_fits_of_networks_have_a_limit_and_a_table() -> None:
     assert "--budget must be at most 600 seconds, got 601" in refused.stderr
 
 
+def test_parameters_are_recovered_and_intervals_hold_them() -> None:
+    recovered, covered = run(BENCHMARKS / "paper" / "i1.py", "--quick")
+    assert (recovered["case"], covered["case"]) == ("i1-small", "i1-small-noise")
+    for line in (recovered, covered):
+        assert line.keys() >= KEYS | {"estimate", "setup_seconds", "status"}
+        assert 0 < line["error"] <= line["error_at_most"]
+        assert (line["status"], line["rejected"]) == ("converged", None)
+        assert line["seconds"] > 0
+    assert max(recovered["error_k"], recovered["error_P"]) < 1e-4
+    assert covered["coverage"] == pytest.approx((covered["coverage_k"] + covered["coverage_P"]) / 2)
+
+
 def test_memory_is_measured_beside_the_interpreter() -> None:
     pytest.importorskip("pyarrow")
     (line,) = run(BENCHMARKS / "training" / "memory.py", "--quick", "--case", "parquet-auto")

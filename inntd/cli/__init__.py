@@ -1,4 +1,4 @@
-"""The command ``inntd``: solve problem files, train on tables, look into models, describe the installation.
+"""The command ``inntd``: solve problem files, train on tables, calibrate models, describe models and installation.
 
 Exit status: 0 done, 1 ran but did not converge, 2 a user's mistake (one line on stderr; ``--traceback`` shows where).
 """
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import inntd
 from inntd import _kernels
-from inntd.cli import training
+from inntd.cli import calibration, training
 from inntd.cli.status import DONE, INTERRUPTED, MISTAKE, NOT_CONVERGED
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--quiet", action="store_true", help="print nothing but errors")
     run.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     training.add_commands(command)
+    calibration.add_commands(command)
     info = command("info", _info, "describe a model file: axes, modes, parameters, norm")
     info.add_argument("model", type=Path, metavar="MODEL")
     command("doctor", _doctor, "describe the installation: versions, instruction set, threads, CUDA")
