@@ -28,6 +28,7 @@ from inntd.problems import (
 from inntd.solvers import Answer, ErrorEstimate, solve
 
 if TYPE_CHECKING:
+    from inntd.results import statistics
     from inntd.training.estimators import INNClassifier, INNRegressor
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "load",
     "on",
     "solve",
+    "statistics",
     "sym",
     "test_function",
     "tr",
@@ -66,7 +68,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimators when they are first asked for: scikit-learn takes a second to import."""
+    """Import what takes a second to import when it is first asked for: estimators, and statistics."""
+    if name == "statistics":
+        from inntd.results import statistics
+
+        return statistics
     if name not in ("INNClassifier", "INNRegressor"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from inntd.training import estimators

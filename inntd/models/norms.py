@@ -14,7 +14,7 @@ are kept apart, as integers: nothing overflows with a hundred axes, and scaling 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,17 +102,49 @@ def log_norms_replaced(
         Ones by default.
     """
     grams = [_Scaled.of(block) for block in blocks]
-    modes = blocks[0].shape[1]
+    others = [None if block is None else _Scaled.of(block) for block in replaced]
+    return [
+        -math.inf if found is None else found.log_norm(weights) for found in _replaced_products(grams, others, grams)
+    ]
+
+
+def log_norms_telescoped(before: Sequence[Array], own: Sequence[Array], after: Sequence[Array]) -> list[float]:
+    r"""Return for each axis d the logarithm of the norm with blocks `before` up to d, `own[d]`, and `after` behind d.
+
+    Where the squares of `before` and `after` differ by those of `own`, the squares of these norms add up to the
+    difference of the squares of all `before` and all `after`, without subtracting them.
+
+    Parameters
+    ----------
+    before, own, after : sequences of D arrays (k_d, M)
+        In orthonormal coordinates of each axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a, b = np.array([[3.0], [4.0]]), np.array([[3.0]])
+    >>> found = np.exp(log_norms_telescoped([a, a], [a[1:], a[1:]], [b, b])) ** 2
+    >>> found.round(9).tolist(), 5**4 - 3**4  # 4² 3² and 5² 4²
+    ([144.0, 400.0], 544)
+    """
+    grams = [[_Scaled.of(block) for block in blocks] for blocks in (before, own, after)]
+    return [-math.inf if found is None else found.log_norm(None) for found in _replaced_products(*grams)]
+
+
+def _replaced_products(
+    before: Sequence[_Scaled], own: Sequence[_Scaled | None], after: Sequence[_Scaled]
+) -> Iterator[_Scaled | None]:
+    """Yield the products of all `before` up to an axis, its `own`, and all `after` behind it, for each axis."""
+    modes = before[0].exponents.size
     one = _Scaled(Doubled(np.ones((modes, modes)), np.zeros((modes, modes))), np.zeros(modes, dtype=np.int64))
-    after = [one]
-    for other in reversed(grams[1:]):
-        after.append(after[-1] * other)
-    found, before = [], one
-    for own, block in zip(grams, replaced, strict=True):
-        others = before * after.pop()
-        found.append(-math.inf if block is None else (others * _Scaled.of(block)).log_norm(weights))
-        before = before * own
-    return found
+    behind = [one]
+    for other in reversed(after[1:]):
+        behind.append(behind[-1] * other)
+    seen = one
+    for first, middle in zip(before, own, strict=True):
+        others = seen * behind.pop()
+        yield None if middle is None else others * middle
+        seen = seen * first
 
 
 def normalised(blocks: Sequence[Array]) -> tuple[list[Array], Array]:
