@@ -285,7 +285,7 @@ class TuckerComponents(Components):
             place += part is not Part.MEAN
         if self.kept:  # asked for again, points by points
             self._tensors[parts] = found
-        return found
+        return np.asarray(found)
 
     def _at(self, tensor: Array, points: Array) -> Array:
         if not self.kept:

@@ -118,6 +118,12 @@ class Statistic(Named):
             None if errors is None else lambda points: self.standard_error(filled(points)).numpy(),
         )
 
+    def plot(self, *names: Axis | str, **options: Any) -> Any:
+        """Draw the statistic along one or two of its axes: see `inntd.results.plot_field`."""
+        from inntd.results.slices import plot_field
+
+        return plot_field(self, *names, **options)
+
     def _checked(self, points: Any) -> Array:
         found: Array = check_points(points, self.axes, _LIKE, "raise").numpy()
         return found
