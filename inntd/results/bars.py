@@ -84,7 +84,7 @@ def plot_axis_errors(estimate: ErrorEstimate, *, ax: Panel | None = None) -> Pan
     >>> plot_axis_errors(it.ErrorEstimate(1e-6, 1e-3, by_axis={"x": 1e-3, "t": 1e-5})).get_xlabel()
     'share in the relative error'
     """
-    if not estimate.by_axis:
+    if not any(value > 0 for value in estimate.by_axis.values()):
         raise ValueError("estimate must have shares by axis, got none: this route does not compute them")
     names = sorted(estimate.by_axis, key=lambda name: -estimate.by_axis[name])[:MOST_BARS]
     panel = panel_of(ax, height=1.2 + 0.3 * len(names))
@@ -92,5 +92,6 @@ def plot_axis_errors(estimate: ErrorEstimate, *, ax: Panel | None = None) -> Pan
     panel.set_yticks(np.arange(len(names)), names)
     panel.invert_yaxis()
     panel.set_xscale("log")
+    panel.set_xlim(left=0.3 * min(value for value in estimate.by_axis.values() if value > 0))
     panel.set_xlabel("share in the relative error")
     return panel

@@ -64,7 +64,7 @@ def mean(
     """
     given = setting(field, over, densities, renormalise)
     if not given.exact:
-        return _from_samples(given, samples, seed, sampled.means)
+        return sampled.estimate(given, samples, seed, sampled.means, "mean")
     rows = {
         density.axis: split(density, factor).means
         for density in given.random
@@ -139,12 +139,12 @@ def variance(
     """
     given = setting(field, over, densities, renormalise)
     if not given.exact:
-        return _from_samples(given, samples, seed, sampled.variances)
+        return sampled.estimate(given, samples, seed, sampled.variances, "variance")
     components = components_of(given)
     if not given.kept:
         return exp(2 * log_deviation(components))
     whole = components.telescoped(range(components.count), Part.BOTH, Part.MEAN)
-    return Statistic(given.kept, lambda points: components.squares(whole, points))
+    return Statistic(given.kept, lambda points: components.squares(whole, points), name="variance")
 
 
 def standard_deviation(
@@ -178,7 +178,7 @@ def standard_deviation(
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(found.standard_error(points).numpy() / (2 * roots(points)))
 
-    return Statistic(found.axes, roots, None if found.exact else errors)
+    return Statistic(found.axes, roots, None if found.exact else errors, "standard deviation")
 
 
 def skewness(
@@ -214,7 +214,7 @@ def skewness(
     """
     given = setting(field, over, densities, renormalise)
     if not given.exact:
-        return _from_samples(given, samples, seed, sampled.skewnesses)
+        return sampled.estimate(given, samples, seed, sampled.skewnesses, "skewness")
     components = components_of(given)
     whole = components.telescoped(range(components.count), Part.BOTH, Part.MEAN)
     if not given.kept:
@@ -228,7 +228,7 @@ def skewness(
         squares = squares_or_nan(components, whole, points)
         return np.asarray(third_moments(given, points) / squares**1.5)
 
-    return Statistic(given.kept, values)
+    return Statistic(given.kept, values, name="skewness")
 
 
 def log_deviation(components: Components) -> float:
@@ -248,7 +248,3 @@ def squares_or_nan(components: Components, whole: list[Any], points: Array) -> A
     squares = components.squares(whole, points)
     floor = (ROUND_OFF * components.sizes(points)) ** 2
     return np.where(squares > floor, squares, np.nan)
-
-
-def _from_samples(given: Setting, samples: int, seed: int, moments: Any) -> Any:
-    return sampled.estimate(given, samples, seed, moments)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
+DEEPEST = 1e-9  # part of the largest indicator that is still drawn
+
 
 def refinement_indicators(model: SeparatedModel, axis: Axis | str) -> Array:
     """Return, for each element of an axis, the L2 difference to the interpolation by shorter patches over the L2 norm.
@@ -90,7 +92,8 @@ def plot_refinement(model: SeparatedModel, axis: Axis | str, *, ax: Panel | None
     """
     values = refinement_indicators(model, axis)
     own = model._find(axis)
-    floor = max(float(values.max()) * 1e-12, np.finfo(np.float64).tiny)
+    top = float(values.max()) or 1.0
+    floor = 0.3 * max(float(values.min()), DEEPEST * top)
     panel = panel_of(ax)
     panel.stairs(np.maximum(values, floor), own.nodes, baseline=floor, fill=True, alpha=0.4)
     panel.plot(own.nodes, np.full(len(own.nodes), floor), "|", color="black", markersize=8)

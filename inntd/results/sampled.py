@@ -49,7 +49,7 @@ def skewnesses(values: Array) -> Array:
     return np.where(deviation > CONSTANT * np.abs(values).max(axis=1), found, np.nan)
 
 
-def estimate(given: Setting, samples: int, seed: int, moments: Moments) -> Any:
+def estimate(given: Setting, samples: int, seed: int, moments: Moments, name: str) -> Any:
     """Return a moment of a field from samples: an `Estimate`, or a `Statistic` of the axes that are kept.
 
     Parameters
@@ -60,21 +60,22 @@ def estimate(given: Setting, samples: int, seed: int, moments: Moments) -> Any:
     seed : int
     moments : callable
         From values (K, N) to moments (K,).
+    name : str
     """
     draws = [unit_points(len(given.random), samples, seed, r) for r in range(REPLICATES)]
 
     def found(points: Array) -> Array:  # (replicates, K)
         return np.stack([moments(values(given, points, random_points(given, unit))) for unit in draws])
 
-    return summary(given, found)
+    return summary(given, found, name)
 
 
-def summary(given: Setting, found: Callable[[Array], Array]) -> Any:
+def summary(given: Setting, found: Callable[[Array], Array], name: str) -> Any:
     """Return what repetitions (replicates, K) at points say: their mean, with its standard error."""
     if not given.kept:
         repeated = found(np.zeros((1, 0)))[:, 0]
         return Estimate(float(repeated.mean()), _standard_error(repeated[:, None])[0])
-    return Statistic(given.kept, lambda x: found(x).mean(axis=0), lambda x: _standard_error(found(x)))
+    return Statistic(given.kept, lambda x: found(x).mean(axis=0), lambda x: _standard_error(found(x)), name)
 
 
 def _standard_error(repeated: Array) -> Array:

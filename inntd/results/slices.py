@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from inntd.axes import Axis
 from inntd.results.panels import curve_points, describe, label, panel_of
+from inntd.results.statistic import Statistic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Panel
@@ -97,7 +98,7 @@ def _fixed(axes: Sequence[Axis], along: list[Axis], at: dict[str, float]) -> dic
             raise ValueError(f"at must name axes that are held still, {', '.join(rest) or 'none'}, got {name!r}")
     missing = [name for name in rest if name not in at]
     if missing:
-        example = {name: middle(rest[name]) for name in missing}
+        example = {name: middle_of(rest[name]) for name in missing}
         raise ValueError(
             f"a picture along {', '.join(axis.name for axis in along)} needs coordinates of {', '.join(missing)}: give "
             f"at={example}, or what you want to see"
@@ -105,13 +106,17 @@ def _fixed(axes: Sequence[Axis], along: list[Axis], at: dict[str, float]) -> dic
     return {name: float(at[name]) for name in rest}
 
 
-def middle(axis: Axis) -> float:
+def middle_of(axis: Axis) -> float:
     """Return a coordinate to hold an axis still at: the middle, or the first value of a discrete axis."""
     return 0.0 if axis.discrete else float(f"{np.mean(axis.domain):.6g}")
 
 
 def _values(field: Any, vectors: Mapping[str, Array]) -> Array:
-    return np.asarray(field.grid(vectors).detach().cpu(), dtype=np.float64)
+    found = np.asarray(field.grid(vectors).detach().cpu(), dtype=np.float64)
+    odd = int(np.count_nonzero(~np.isfinite(found)))
+    if odd and not isinstance(field, Statistic):  # which are not defined everywhere
+        raise ValueError(f"a field must have finite values to be drawn, got NaN or infinity at {odd} of {found.size}")
+    return found
 
 
 def _draw_curve(panel: Panel, field: Any, along: list[Axis], mesh: bool) -> None:
@@ -121,7 +126,7 @@ def _draw_curve(panel: Panel, field: Any, along: list[Axis], mesh: bool) -> None
     if mesh and not axis.discrete and len(axis.nodes) <= MOST_NODES:
         nodes = np.asarray(axis.nodes, dtype=np.float64)
         panel.plot(nodes, _values(field, {axis.name: nodes}), "o", markersize=3, color="C0")
-    panel.set_ylabel("u")
+    panel.set_ylabel(_name(field))
 
 
 def _draw_plane(panel: Panel, field: Any, along: list[Axis], mesh: bool) -> None:
@@ -130,7 +135,7 @@ def _draw_plane(panel: Panel, field: Any, along: list[Axis], mesh: bool) -> None
     values = _values(field, {first.name: x, second.name: y})  # in the order of the field's axes
     up = values.T if list(field.axes).index(first) < list(field.axes).index(second) else values
     filled = panel.contourf(x, y, up, levels=LEVELS, cmap="viridis")
-    panel.figure.colorbar(filled, ax=panel, label="u")
+    panel.figure.colorbar(filled, ax=panel, label=_name(field))
     if mesh:
         lines: dict[str, Any] = {"color": "white", "linewidth": 0.4, "alpha": 0.35}
         if len(first.nodes) <= MOST_NODES:
@@ -138,6 +143,10 @@ def _draw_plane(panel: Panel, field: Any, along: list[Axis], mesh: bool) -> None
         if len(second.nodes) <= MOST_NODES:
             panel.hlines(second.nodes, *first.domain, **lines)
     panel.set_ylabel(label(second))
+
+
+def _name(field: Any) -> str:
+    return str(getattr(field, "name", "u"))
 
 
 def _thinned(points: Array) -> Array:

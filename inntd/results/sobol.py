@@ -21,6 +21,8 @@ from inntd.results.setting import Setting, setting
 from inntd.results.statistic import Estimate, Statistic
 
 Array = npt.NDArray[np.float64]
+SHARE = "share of the variance"
+
 Groups = dict[str, tuple[int, ...]]  # numbers of random axes by the name of their group
 
 
@@ -238,7 +240,7 @@ class _Exact(_Shares):
     def variance(self) -> Any:
         if not self.given.kept:
             return exp(2 * self._deviation)
-        return Statistic(self.given.kept, lambda points: self.components.squares(self._whole, points))
+        return Statistic(self.given.kept, lambda points: self.components.squares(self._whole, points), name="variance")
 
     def first(self, group: Sequence[int]) -> Any:
         if len(group) == 1 and not self.given.kept:
@@ -268,7 +270,7 @@ class _Exact(_Shares):
             variance = squares_or_nan(self.components, self._whole, points)
             return np.asarray(self.components.squares(components, points) / variance)
 
-        return Statistic(self.given.kept, ratio)
+        return Statistic(self.given.kept, ratio, name=SHARE)
 
 
 def _united(parts: Sequence[Parts]) -> Parts:
@@ -287,7 +289,7 @@ class _Sampled(_Shares):
             )
 
     def variance(self) -> Any:
-        return sampled.summary(self.given, self.estimates.variance)
+        return sampled.summary(self.given, self.estimates.variance, "variance")
 
     def first(self, group: Sequence[int]) -> Any:
         return self._share(lambda points: self.estimates.closed(points, group))
@@ -313,7 +315,7 @@ class _Sampled(_Shares):
             variance = self.estimates.variance(points)
             return np.asarray(part(points) / np.where(variance > 0, variance, np.nan))
 
-        return sampled.summary(self.given, ratio)
+        return sampled.summary(self.given, ratio, SHARE)
 
 
 def _worded(value: float) -> str:

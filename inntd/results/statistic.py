@@ -54,6 +54,8 @@ class Statistic(Named):
         From points (K, D) to values (K,).
     errors : callable, optional
         From points to standard errors, where values come from samples.
+    name : str, default "statistic"
+        What it is, for pictures.
 
     Examples
     --------
@@ -63,7 +65,7 @@ class Statistic(Named):
     >>> u = it.CPModel.from_factors([x, k], [x.nodes[:, None], k.nodes[:, None]])  # x k
     >>> found = variance(u, "k")  # x² / 3
     >>> found
-    Statistic(axes=(x))
+    Statistic('variance', axes=(x))
     >>> found.grid(x=[0.5, 1.0]), round(found.at(x=0.5), 12)
     (tensor([0.0833, 0.3333], dtype=torch.float64), 0.083333333333)
     """
@@ -73,8 +75,10 @@ class Statistic(Named):
         axes: Sequence[Axis],
         values: Callable[[Array], Array],
         errors: Callable[[Array], Array] | None = None,
+        name: str = "statistic",
     ) -> None:
         self.axes = tuple(axes)
+        self.name = name
         self._values, self._errors = values, errors
 
     @property
@@ -116,6 +120,7 @@ class Statistic(Named):
             [self.axes[d] for d in rest],
             lambda points: self(filled(points)).numpy(),
             None if errors is None else lambda points: self.standard_error(filled(points)).numpy(),
+            self.name,
         )
 
     def plot(self, *names: Axis | str, **options: Any) -> Any:
@@ -129,4 +134,4 @@ class Statistic(Named):
         return found
 
     def __repr__(self) -> str:
-        return f"Statistic(axes=({', '.join(axis.name for axis in self.axes)}))"
+        return f"Statistic({self.name!r}, axes=({', '.join(axis.name for axis in self.axes)}))"
