@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
+MOST_MARKED = 128  # elements whose nodes are marked
 DEEPEST = 1e-9  # part of the largest indicator that is still drawn
 
 
@@ -96,7 +97,8 @@ def plot_refinement(model: SeparatedModel, axis: Axis | str, *, ax: Panel | None
     floor = 0.3 * max(float(values.min()), DEEPEST * top)
     panel = panel_of(ax)
     panel.stairs(np.maximum(values, floor), own.nodes, baseline=floor, fill=True, alpha=0.4)
-    panel.plot(own.nodes, np.full(len(own.nodes), floor), "|", color="black", markersize=8)
+    if own.elements <= MOST_MARKED:
+        panel.plot(own.nodes, np.full(len(own.nodes), floor), "|", color="black", markersize=8)
     panel.set_yscale("log")
     panel.set_xlabel(label(own))
     panel.set_ylabel("indicator by element, relative")

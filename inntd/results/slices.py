@@ -20,6 +20,8 @@ Array = npt.NDArray[np.float64]
 MOST_NODES = 128  # that are marked
 MOST_PLANE_POINTS = 241  # along each axis of a plane
 LEVELS = 24
+MOST_TICKS = 20
+FLAT = 1e-12  # relative spread of a constant
 
 
 def plot_field(
@@ -123,6 +125,8 @@ def _draw_curve(panel: Panel, field: Any, along: list[Axis], mesh: bool) -> None
     [axis] = along
     x = curve_points(axis)
     panel.plot(x, _values(field, {axis.name: x}), "o" if axis.discrete else "-")
+    if axis.discrete and axis.size <= MOST_TICKS:
+        panel.set_xticks(x)
     if mesh and not axis.discrete and len(axis.nodes) <= MOST_NODES:
         nodes = np.asarray(axis.nodes, dtype=np.float64)
         panel.plot(nodes, _values(field, {axis.name: nodes}), "o", markersize=3, color="C0")
@@ -134,7 +138,7 @@ def _draw_plane(panel: Panel, field: Any, along: list[Axis], mesh: bool) -> None
     x, y = (_thinned(curve_points(axis)) for axis in along)
     values = _values(field, {first.name: x, second.name: y})  # in the order of the field's axes
     up = values.T if list(field.axes).index(first) < list(field.axes).index(second) else values
-    filled = panel.contourf(x, y, up, levels=LEVELS, cmap="viridis")
+    filled = panel.contourf(x, y, up, levels=_levels(up), cmap="viridis")
     panel.figure.colorbar(filled, ax=panel, label=_name(field))
     if mesh:
         lines: dict[str, Any] = {"color": "white", "linewidth": 0.4, "alpha": 0.35}
@@ -143,6 +147,15 @@ def _draw_plane(panel: Panel, field: Any, along: list[Axis], mesh: bool) -> None
         if len(second.nodes) <= MOST_NODES:
             panel.hlines(second.nodes, *first.domain, **lines)
     panel.set_ylabel(label(second))
+
+
+def _levels(values: Array) -> Any:
+    """Return how many levels, or two around a constant, whose rounding errors are nothing to be seen."""
+    largest, middle = float(np.nanmax(np.abs(values))), float(np.nanmean(values))
+    if float(np.nanmax(values) - np.nanmin(values)) > FLAT * largest:
+        return LEVELS
+    half = 0.1 * largest or 0.1
+    return [middle - half, middle + half]
 
 
 def _name(field: Any) -> str:
