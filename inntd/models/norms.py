@@ -28,21 +28,22 @@ FAR = 1000  # exponents of modes that lie this much below the largest one's coun
 
 
 @dataclass(frozen=True)
-class _Scaled:
-    """A Gram matrix whose entry (i, j) is matrix[i, j] * 2^(exponents[i] + exponents[j])."""
+class ScaledGram:
+    """A Gram matrix in doubled precision whose entry (i, j) is matrix[i, j] * 2^(exponents[i] + exponents[j])."""
 
     matrix: Doubled
     exponents: Exponents
 
     @classmethod
-    def of(cls, block: Array) -> _Scaled:
+    def of(cls, block: Array) -> ScaledGram:
+        """Return that of a block (k, M)."""
         exponents = np.frexp(np.abs(block).max(axis=0, initial=0.0))[1].astype(np.int64)
         return cls(gram(np.ldexp(block, -exponents)), exponents)
 
-    def __mul__(self, other: _Scaled) -> _Scaled:
+    def __mul__(self, other: ScaledGram) -> ScaledGram:
         product = self.matrix * other.matrix
         lengths = np.frexp(np.diagonal(product.high))[1].astype(np.int64) // 2
-        return _Scaled(product.scaled(-lengths), self.exponents + other.exponents + lengths)
+        return ScaledGram(product.scaled(-lengths), self.exponents + other.exponents + lengths)
 
     def log_norm(self, weights: Array | None) -> float:
         """Return the logarithm of the root of weightsᵀ · matrix · weights; -inf for zero or less."""
@@ -79,7 +80,7 @@ def log_norm(blocks: Sequence[Array], weights: Array | None = None) -> float:
     >>> bool(abs(np.exp(log_norm([near, near], np.array([1.0, -1.0]))) / 2**0.5 * 1e12 - 1) < 1e-9)
     True
     """
-    grams = [_Scaled.of(block) for block in blocks]
+    grams = [ScaledGram.of(block) for block in blocks]
     product = grams[0]
     for other in grams[1:]:
         product = product * other
@@ -101,14 +102,16 @@ def log_norms_replaced(
     weights : array (M,), optional
         Ones by default.
     """
-    grams = [_Scaled.of(block) for block in blocks]
-    others = [None if block is None else _Scaled.of(block) for block in replaced]
+    grams = [ScaledGram.of(block) for block in blocks]
+    others = [None if block is None else ScaledGram.of(block) for block in replaced]
     return [
         -math.inf if found is None else found.log_norm(weights) for found in _replaced_products(grams, others, grams)
     ]
 
 
-def log_norms_telescoped(before: Sequence[Array], own: Sequence[Array], after: Sequence[Array]) -> list[float]:
+def log_norms_telescoped(
+    before: Sequence[ScaledGram], own: Sequence[ScaledGram], after: Sequence[ScaledGram]
+) -> list[float]:
     r"""Return for each axis d the logarithm of the norm with blocks `before` up to d, `own[d]`, and `after` behind d.
 
     Where the squares of `before` and `after` differ by those of `own`, the squares of these norms add up to the
@@ -116,27 +119,26 @@ def log_norms_telescoped(before: Sequence[Array], own: Sequence[Array], after: S
 
     Parameters
     ----------
-    before, own, after : sequences of D arrays (k_d, M)
-        In orthonormal coordinates of each axis.
+    before, own, after : sequences of D ScaledGram
+        Of blocks in orthonormal coordinates of each axis.
 
     Examples
     --------
     >>> import numpy as np
-    >>> a, b = np.array([[3.0], [4.0]]), np.array([[3.0]])
-    >>> found = np.exp(log_norms_telescoped([a, a], [a[1:], a[1:]], [b, b])) ** 2
+    >>> whole, part, rest = (ScaledGram.of(np.array(block)) for block in ([[3.0], [4.0]], [[3.0]], [[4.0]]))
+    >>> found = np.exp(log_norms_telescoped([whole] * 2, [rest] * 2, [part] * 2)) ** 2
     >>> found.round(9).tolist(), 5**4 - 3**4  # 4² 3² and 5² 4²
     ([144.0, 400.0], 544)
     """
-    grams = [[_Scaled.of(block) for block in blocks] for blocks in (before, own, after)]
-    return [-math.inf if found is None else found.log_norm(None) for found in _replaced_products(*grams)]
+    return [-math.inf if found is None else found.log_norm(None) for found in _replaced_products(before, own, after)]
 
 
 def _replaced_products(
-    before: Sequence[_Scaled], own: Sequence[_Scaled | None], after: Sequence[_Scaled]
-) -> Iterator[_Scaled | None]:
+    before: Sequence[ScaledGram], own: Sequence[ScaledGram | None], after: Sequence[ScaledGram]
+) -> Iterator[ScaledGram | None]:
     """Yield the products of all `before` up to an axis, its `own`, and all `after` behind it, for each axis."""
     modes = before[0].exponents.size
-    one = _Scaled(Doubled(np.ones((modes, modes)), np.zeros((modes, modes))), np.zeros(modes, dtype=np.int64))
+    one = ScaledGram(Doubled(np.ones((modes, modes)), np.zeros((modes, modes))), np.zeros(modes, dtype=np.int64))
     behind = [one]
     for other in reversed(after[1:]):
         behind.append(behind[-1] * other)

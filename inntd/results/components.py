@@ -24,7 +24,7 @@ import torch
 
 from inntd.axes import Axis
 from inntd.models import norms
-from inntd.models.cp_form import CPForm
+from inntd.models.cp_form import FAR, CPForm, product
 from inntd.models.rows import contract
 from inntd.models.separated import SeparatedModel
 from inntd.models.sweep import absorb, triangular_of_chunks
@@ -172,6 +172,7 @@ class CPComponents(Components):
     def __init__(self, setting: Setting, form: CPForm) -> None:
         super().__init__(setting, form)
         self.modes = form.modes
+        self._grams: dict[Part, list[norms.ScaledGram]] = {}
         self._roots: dict[Parts, tuple[Array, npt.NDArray[np.int64]]] = {
             (): (np.ones((1, self.modes)), np.zeros(self.modes, dtype=np.int64))
         }
@@ -181,9 +182,22 @@ class CPComponents(Components):
         return norms.log_norm([own.block(part) for own, part in zip(self.splits, parts, strict=True)])
 
     def log_norms(self, before: Part, after: Part) -> list[float]:
-        """Return all of them for the price of two."""
-        blocks = [[own.block(part) for own in self.splits] for part in (before, Part.REST, after)]
-        return norms.log_norms_telescoped(*blocks)
+        """Return all of them for the price of two; those of functions of one axis need no Gram matrices."""
+        if before is after is Part.MEAN:
+            return [self._log_norm_of_one(d) for d in range(self.count)]
+        return norms.log_norms_telescoped(*(self._grams_of(part) for part in (before, Part.REST, after)))
+
+    def _log_norm_of_one(self, d: int) -> float:
+        mantissas, exponents = product([own.means for e, own in enumerate(self.splits) if e != d], self.modes)
+        top = int(exponents[mantissas != 0].max(initial=-FAR))
+        weights = np.ldexp(mantissas, np.maximum(exponents - top, -FAR))
+        length = float(np.linalg.norm(self.splits[d].rest @ weights))
+        return math.log(length) + top * math.log(2) if length > 0 else -math.inf
+
+    def _grams_of(self, part: Part) -> list[norms.ScaledGram]:
+        if part not in self._grams:
+            self._grams[part] = [norms.ScaledGram.of(own.block(part)) for own in self.splits]
+        return self._grams[part]
 
     def coordinates(self, parts: Parts, points: Array) -> Array:
         """Return the modes at the points, times the triangular factor of their products over the random axes."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inntd._kernels import blas_threads
 from inntd.axes import Axis
 from inntd.models.sampling import REPLICATES
 from inntd.results import sampled
@@ -19,6 +20,7 @@ from inntd.results.statistic import Statistic
 Array = npt.NDArray[np.float64]
 
 
+@blas_threads()
 def covariance(
     field: Any,
     points: Any,
@@ -92,6 +94,7 @@ def covariance_error(
     return np.asarray(found.std(axis=0, ddof=1) / np.sqrt(REPLICATES))
 
 
+@blas_threads()
 def correlation(
     field: Any,
     points: Any,

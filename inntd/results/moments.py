@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from inntd._kernels import blas_threads
 from inntd.axes import Axis
 from inntd.models.norms import exp, log_sum
 from inntd.results import sampled
@@ -22,6 +23,7 @@ Array = npt.NDArray[np.float64]
 ROUND_OFF = 1e-14  # a standard deviation below this part of what was added up is zero
 
 
+@blas_threads()
 def mean(
     field: Any,
     *over: Axis | str,
@@ -110,6 +112,7 @@ def conditional_mean(
     return mean(field, *rest, densities=densities, renormalise=renormalise, samples=samples, seed=seed)
 
 
+@blas_threads()
 def variance(
     field: Any,
     *over: Axis | str,
@@ -181,6 +184,7 @@ def standard_deviation(
     return Statistic(found.axes, roots, None if found.exact else errors, "standard deviation")
 
 
+@blas_threads()
 def skewness(
     field: Any,
     *over: Axis | str,

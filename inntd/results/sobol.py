@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inntd import _checks
+from inntd._kernels import blas_threads
 from inntd.axes import Axis
 from inntd.models.norms import exp, log_sum
 from inntd.results import sampled
@@ -69,6 +70,7 @@ class SobolIndices:
         return "\n".join(f"{name:<{width}}{value}" for name, value in rows)
 
 
+@blas_threads()
 def sobol_indices(
     field: Any,
     *over: Axis | str,
@@ -142,6 +144,7 @@ def sobol_indices(
     )
 
 
+@blas_threads()
 def interaction(
     field: Any,
     *names: Axis | str,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from inntd._kernels import blas_threads
 from inntd.axes import Axis
 from inntd.models.named import Named
 from inntd.models.points import check_points
@@ -86,6 +87,7 @@ class Statistic(Named):
         """Whether values are exact for the field; else they come from samples."""
         return self._errors is None
 
+    @blas_threads()
     def __call__(self, points: Any) -> torch.Tensor:
         """Return the values (K,) at points (K, D)."""
         return torch.from_numpy(self._values(self._checked(points)))
