@@ -469,6 +469,27 @@ def test_other_fields_are_sampled_too(form: str) -> None:
     assert within(found, exact)
 
 
+def test_slabs_are_exact_where_time_is_kept() -> None:
+    t = it.Axis("t", 0, 2, elements=16, kind="time")
+    x, k, c = it.Axis("x", 0, 1, elements=5, s=1), it.Axis("k", 0, 1, elements=5, s=1), it.Axis("c", 1, 2, elements=4)
+    parts = [random_cp([x, half, k, c], rank=2, seed=n) for n, half in enumerate((t.part(0, 8), t.part(8, 16)))]
+    u = it.SlabModel(parts, t)
+    densities = {"k": stats.beta(2, 3), "c": "uniform"}
+    own = {"densities": densities}
+    points = np.array([[0.1, 1.7], [0.4, 0.3], [1.0, 1.0], [0.2, 2.0]])
+    slab = [1, 0, 0, 1]  # an interface belongs to the slab before it
+    for function in (st.mean, st.variance, st.standard_deviation, st.skewness):
+        found = function(u, "k", "c", **own)
+        expected = [function(parts[n], "k", "c", **own)(p[None])[0] for n, p in zip(slab, points, strict=True)]
+        np.testing.assert_allclose(found(points), expected, rtol=1e-12)
+    indices = st.sobol_indices(u, "k", "c", order=2, **own)
+    assert indices.total["k"].exact
+    shares = indices.first["k"](points) + indices.first["c"](points) + indices.second["k", "c"](points)
+    np.testing.assert_allclose(shares, 1, rtol=1e-12)
+    joint = st.interaction(u, "k", "c", over=["k", "c"], **own)
+    np.testing.assert_allclose(joint(points), indices.second["k", "c"](points), rtol=1e-12)
+
+
 def test_densities_shape_samples_as_they_shape_integrals() -> None:
     model = random_cp(axes()[:3], rank=3)
     own = {name: DENSITIES[name] for name in "xck"}

@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from inntd._kernels import blas_threads
 from inntd.axes import Axis
+from inntd.models import SlabModel
 from inntd.models.norms import exp, log_sum
 from inntd.results import sampled
+from inntd.results.by_slab import joined, slabs_of
 from inntd.results.components import Components, Part, components_of, split
 from inntd.results.setting import Setting, setting
 from inntd.results.statistic import Estimate, Statistic
@@ -64,6 +66,9 @@ def mean(
     >>> found.axes == (x,), round(found.at(x=0.5), 12)
     (True, 2.166666666667)
     """
+    parts = [mean(part, *over, densities=densities, renormalise=renormalise) for part in slabs_of(field, over)]
+    if parts:
+        return SlabModel(parts, field.axis)
     given = setting(field, over, densities, renormalise)
     if not given.exact:
         return sampled.estimate(given, samples, seed, sampled.means, "mean")
@@ -140,6 +145,9 @@ def variance(
     >>> round(variance(u) * 144, 12), round(variance(1e6 + u) * 144, 6)  # 1/9 - 1/16
     (7.0, 7.0)
     """
+    parts = [variance(part, *over, densities=densities, renormalise=renormalise) for part in slabs_of(field, over)]
+    if parts:
+        return joined(field, parts)
     given = setting(field, over, densities, renormalise)
     if not given.exact:
         return sampled.estimate(given, samples, seed, sampled.variances, "variance")
@@ -216,6 +224,9 @@ def skewness(
     >>> round(skewness(it.CPModel.from_factors([x], [x.nodes[:, None] ** 2])), 9)  # 2 √5 / 7
     0.638876565
     """
+    parts = [skewness(part, *over, densities=densities, renormalise=renormalise) for part in slabs_of(field, over)]
+    if parts:
+        return joined(field, parts)
     given = setting(field, over, densities, renormalise)
     if not given.exact:
         return sampled.estimate(given, samples, seed, sampled.skewnesses, "skewness")

@@ -16,6 +16,7 @@ from inntd._kernels import blas_threads
 from inntd.axes import Axis
 from inntd.models.norms import exp, log_sum
 from inntd.results import sampled
+from inntd.results.by_slab import joined, slabs_of
 from inntd.results.components import Components, Part, Parts, components_of
 from inntd.results.moments import log_deviation, refuse_constant, squares_or_nan
 from inntd.results.setting import Setting, setting
@@ -131,6 +132,12 @@ def sobol_indices(
     y        first 0  total 0.25
     x and y  joint 0.25
     """
+    parts = [
+        sobol_indices(part, *over, densities=densities, renormalise=renormalise, groups=groups, order=order)
+        for part in slabs_of(field, over)
+    ]
+    if parts:
+        return _joined(field, parts)
     given = setting(field, over, densities, renormalise)
     pairwise = _checks.positive_int("order", order, maximum=2) == 2
     chosen = _groups(given, groups)
@@ -176,6 +183,12 @@ def interaction(
     >>> round(interaction(u, "x", "y", "z"), 12), round(interaction(u, "x", "y"), 12)
     (1.0, 0.0)
     """
+    parts = [
+        interaction(part, *names, over=over, densities=densities, renormalise=renormalise, groups=groups)
+        for part in slabs_of(field, over)
+    ]
+    if parts:
+        return joined(field, parts)
     given = setting(field, over, densities, renormalise)
     known = _groups(given, groups)
     wanted = [axis.name if isinstance(axis, Axis) else axis for axis in names]
@@ -184,6 +197,17 @@ def interaction(
         raise ValueError(f"names must be different ones of {', '.join(known)}, got {', '.join(wanted) or 'none'}")
     shares: _Shares = _Exact(given) if given.exact else _Sampled(given, samples, seed)
     return shares.joint([known[name] for name in wanted])
+
+
+def _joined(field: Any, parts: Sequence[SobolIndices]) -> SobolIndices:
+    """Return the indices of a field from those of its slabs."""
+    whole = parts[0]
+    return SobolIndices(
+        joined(field, [part.variance for part in parts]),
+        {name: joined(field, [part.first[name] for part in parts]) for name in whole.first},
+        {name: joined(field, [part.total[name] for part in parts]) for name in whole.total},
+        {pair: joined(field, [part.second[pair] for part in parts]) for pair in whole.second},
+    )
 
 
 def _groups(given: Setting, groups: Mapping[str, Sequence[Axis | str]] | None) -> Groups:
