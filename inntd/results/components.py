@@ -12,7 +12,6 @@ squares, where :math:`E[u^2] - E[u]^2` would lose the digits of a small variance
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +22,10 @@ import numpy.typing as npt
 import torch
 
 from inntd.axes import Axis
-from inntd.models import norms
-from inntd.models.cp_form import FAR, CPForm, product
+from inntd.models.cp_form import CPForm
 from inntd.models.rows import contract
-from inntd.models.separated import SeparatedModel
-from inntd.models.sweep import absorb, triangular_of_chunks
-from inntd.models.tucker_form import TuckerForm, contracted
+from inntd.models.sweep import triangular_of_chunks
+from inntd.models.tucker_form import TuckerForm
 from inntd.results.densities import Density
 from inntd.results.setting import Setting
 
@@ -164,174 +161,3 @@ class Components(ABC):
 
     def _rows(self, points: Array) -> list[Array]:
         return [values_at(axis, self.factors[axis], points[:, d]) for d, axis in enumerate(self.kept)]
-
-
-class CPComponents(Components):
-    """Components of sums of products: norms by Hadamard products of Gram matrices, O(D R²)."""
-
-    def __init__(self, setting: Setting, form: CPForm) -> None:
-        super().__init__(setting, form)
-        self.modes = form.modes
-        self._grams: dict[Part, list[norms.ScaledGram]] = {}
-        self._roots: dict[Parts, tuple[Array, npt.NDArray[np.int64]]] = {
-            (): (np.ones((1, self.modes)), np.zeros(self.modes, dtype=np.int64))
-        }
-
-    def log_norm(self, parts: Parts) -> float:
-        """Return the logarithm of the norm, to full precision."""
-        return norms.log_norm([own.block(part) for own, part in zip(self.splits, parts, strict=True)])
-
-    def log_norms(self, before: Part, after: Part) -> list[float]:
-        """Return all of them for the price of two; those of functions of one axis need no Gram matrices."""
-        if before is after is Part.MEAN:
-            return [self._log_norm_of_one(d) for d in range(self.count)]
-        return norms.log_norms_telescoped(*(self._grams_of(part) for part in (before, Part.REST, after)))
-
-    def _log_norm_of_one(self, d: int) -> float:
-        mantissas, exponents = product([own.means for e, own in enumerate(self.splits) if e != d], self.modes)
-        top = int(exponents[mantissas != 0].max(initial=-FAR))
-        weights = np.ldexp(mantissas, np.maximum(exponents - top, -FAR))
-        length = float(np.linalg.norm(self.splits[d].rest @ weights))
-        return math.log(length) + top * math.log(2) if length > 0 else -math.inf
-
-    def _grams_of(self, part: Part) -> list[norms.ScaledGram]:
-        if part not in self._grams:
-            self._grams[part] = [norms.ScaledGram.of(own.block(part)) for own in self.splits]
-        return self._grams[part]
-
-    def coordinates(self, parts: Parts, points: Array) -> Array:
-        """Return the modes at the points, times the triangular factor of their products over the random axes."""
-        root, exponents = self._root(parts)
-        return np.asarray((self._modes_at(points) * np.ldexp(1.0, exponents)) @ root.T)
-
-    def log_size(self) -> float:
-        """Return that of the sum of the modes' norms."""
-        _, logs = norms.normalised([own.block(Part.BOTH) for own in self.splits])
-        total = logs.sum(axis=0)
-        top = float(total.max())
-        return top if not math.isfinite(top) else top + math.log(float(np.exp(total - top).sum()))
-
-    def sizes(self, points: Array) -> Array:
-        """Return the sums of the modes' norms."""
-        _, logs = norms.normalised([own.block(Part.BOTH) for own in self.splits])
-        return np.asarray(np.abs(self._modes_at(points)) @ np.exp(logs.sum(axis=0)))
-
-    @property
-    def widest(self) -> int:
-        """The modes."""
-        return 2 * self.modes
-
-    def _modes_at(self, points: Array) -> Array:
-        product = np.ones((len(points), self.modes))
-        for rows in self._rows(points):
-            product = product * rows
-        return product
-
-    def _root(self, parts: Parts) -> tuple[Array, npt.NDArray[np.int64]]:
-        """Return the triangular factor of the Khatri-Rao product of the parts, and exponents of its columns.
-
-        Components that begin alike share it as far as they do.
-        """
-        if parts not in self._roots:
-            before, exponents = self._root(parts[:-1])
-            found = absorb(before, self.splits[len(parts) - 1].block(parts[-1]))
-            steps = np.frexp(np.abs(found).max(axis=0, initial=0.0))[1].astype(np.int64)
-            self._roots[parts] = np.ldexp(found, -steps), exponents + steps
-        return self._roots[parts]
-
-
-class TuckerComponents(Components):
-    """Components of models with a core, contracted with one axis after the other: O(D r^(D+1)).
-
-    The functions of each random axis are taken in orthonormal coordinates. `_ones` are those of the constant function's
-    projection on their span, and `_rests` map to what is left without it.
-    """
-
-    def __init__(self, setting: Setting, form: TuckerForm) -> None:
-        super().__init__(setting, form)
-        matrices, self._ones, self._rests = [np.eye(self.factors[axis].shape[1]) for axis in form.axes], [], []
-        self._places = [form.axes.index(axis) for axis in self.random]
-        for d, own in zip(self._places, self.splits, strict=True):
-            orthonormal, matrices[d] = _orthonormal(own)
-            self._ones.append(orthonormal[0])
-            self._rests.append(orthonormal[1:])
-        core, self._exponent = contracted(form.core, matrices)
-        order = [d for d in range(core.ndim) if d not in self._places] + self._places
-        self._core = core.transpose(order)  # kept axes first
-        self._tensors: dict[Parts, Array] = {}
-
-    def log_norm(self, parts: Parts) -> float:
-        """Return the logarithm of the norm."""
-        length = float(np.linalg.norm(self._tensor(parts)))
-        return math.log(length) + self._exponent * math.log(2) if length > 0 else -math.inf
-
-    def coordinates(self, parts: Parts, points: Array) -> Array:
-        """Return the core of the component with the kept axes' functions at the points."""
-        found = self._at(self._tensor(parts), points)
-        return np.ldexp(found.reshape(len(points), -1), self._exponent)
-
-    def log_size(self) -> float:
-        """Return that of the norm: coordinates are orthonormal, so nothing larger is added up."""
-        length = float(np.linalg.norm(self._core))
-        return math.log(length) + self._exponent * math.log(2) if length > 0 else -math.inf
-
-    def sizes(self, points: Array) -> Array:
-        """Return norms over the random axes."""
-        return np.asarray(np.linalg.norm(self.coordinates((Part.BOTH,) * self.count, points), axis=1))
-
-    @property
-    def widest(self) -> int:
-        """The core without its first axis."""
-        return max(1, int(self._core.size) // int(self._core.shape[0]))
-
-    def _tensor(self, parts: Parts) -> Array:
-        """Return the core of a component: without axes of which it has the mean."""
-        if parts in self._tensors:
-            return self._tensors[parts]
-        found = self._core
-        for d in reversed(range(self.count)):
-            if parts[d] is Part.MEAN:
-                found = np.tensordot(found, self._ones[d], axes=(len(self.kept) + d, 0))
-        place = len(self.kept)
-        for d, part in enumerate(parts):
-            if part is Part.REST:
-                found = np.moveaxis(np.tensordot(found, self._rests[d], axes=(place, 1)), -1, place)
-            place += part is not Part.MEAN
-        if self.kept:  # asked for again, points by points
-            self._tensors[parts] = found
-        return np.asarray(found)
-
-    def _at(self, tensor: Array, points: Array) -> Array:
-        if not self.kept:
-            return np.asarray(np.broadcast_to(tensor, (len(points), *tensor.shape)))
-        first, *others = self._rows(points)
-        found = np.tensordot(first, tensor, axes=(1, 0))
-        for rows in others:
-            found = np.einsum("kr,kr...->k...", rows, found)
-        return np.asarray(found)
-
-
-def _orthonormal(own: Split) -> tuple[Array, Array]:
-    """Return Q (k, n) and R (n, r) with the functions' means, and the rest below, as Q R, and n at most r.
-
-    Where the constant is in the functions' span it is a coordinate of its own, so that large means and small rests do
-    not mix.
-    """
-    _, sizes, directions = np.linalg.svd(own.rest, full_matrices=False)
-    round_off = np.finfo(np.float64).eps * max(float(np.abs(own.means).max()), float(sizes.max(initial=0.0)))
-    alive = sizes > 4 * round_off
-    block = np.vstack([own.means, sizes[alive, None] * directions[alive]])
-    if block.shape[0] <= block.shape[1]:
-        return np.eye(block.shape[0]), block
-    orthonormal, matrix = np.linalg.qr(block)
-    return orthonormal, matrix
-
-
-def components_of(setting: Setting) -> Components:
-    """Return the components of the setting's model."""
-    model: SeparatedModel = setting.field
-    form = model._form()
-    if isinstance(form, CPForm):
-        return CPComponents(setting, form)
-    assert isinstance(form, TuckerForm)
-    return TuckerComponents(setting, form)

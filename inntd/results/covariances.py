@@ -12,7 +12,8 @@ from inntd._kernels import blas_threads
 from inntd.axes import Axis
 from inntd.models.sampling import REPLICATES
 from inntd.results import sampled
-from inntd.results.components import Part, components_of
+from inntd.results.anova import components_of
+from inntd.results.components import Part
 from inntd.results.moments import squares_or_nan
 from inntd.results.setting import Setting, setting
 from inntd.results.statistic import Statistic

@@ -14,8 +14,9 @@ from inntd.axes import Axis
 from inntd.models import SlabModel
 from inntd.models.norms import exp, log_sum
 from inntd.results import sampled
+from inntd.results.anova import components_of
 from inntd.results.by_slab import joined, slabs_of
-from inntd.results.components import Components, Part, components_of, split
+from inntd.results.components import Components, Part, split
 from inntd.results.setting import Setting, setting
 from inntd.results.statistic import Estimate, Statistic
 from inntd.results.third import third_moments

@@ -113,7 +113,9 @@ def values(given: Setting, points: Array, random: Array) -> Array:
 
 def _evaluate(field: Any, points: Array) -> Array:
     with torch.no_grad():
-        found = field(torch.from_numpy(points).to(getattr(field, "dtype", torch.float64)))
+        found = field(
+            torch.from_numpy(points).to(getattr(field, "device", None), getattr(field, "dtype", torch.float64))
+        )
     return np.asarray(found.double().cpu().numpy())
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,17 +13,13 @@ import numpy.typing as npt
 from inntd import _checks
 from inntd._kernels import blas_threads
 from inntd.axes import Axis
-from inntd.models.norms import exp, log_sum
 from inntd.results import sampled
 from inntd.results.by_slab import joined, slabs_of
-from inntd.results.components import Components, Part, Parts, components_of
-from inntd.results.moments import log_deviation, refuse_constant, squares_or_nan
 from inntd.results.setting import Setting, setting
+from inntd.results.shares import ExactShares, SampledShares
 from inntd.results.statistic import Estimate, Statistic
 
 Array = npt.NDArray[np.float64]
-SHARE = "share of the variance"
-
 Groups = dict[str, tuple[int, ...]]  # numbers of random axes by the name of their group
 
 
@@ -141,7 +136,7 @@ def sobol_indices(
     given = setting(field, over, densities, renormalise)
     pairwise = _checks.positive_int("order", order, maximum=2) == 2
     chosen = _groups(given, groups)
-    shares: _Shares = _Exact(given) if given.exact else _Sampled(given, samples, seed)
+    shares = ExactShares(given) if given.exact else SampledShares(given, samples, seed)
     pairs = itertools.combinations(chosen, 2) if pairwise else ()
     return SobolIndices(
         shares.variance(),
@@ -195,7 +190,7 @@ def interaction(
     odd = [name for name in wanted if name not in known]
     if odd or not wanted or len(set(wanted)) < len(wanted):
         raise ValueError(f"names must be different ones of {', '.join(known)}, got {', '.join(wanted) or 'none'}")
-    shares: _Shares = _Exact(given) if given.exact else _Sampled(given, samples, seed)
+    shares = ExactShares(given) if given.exact else SampledShares(given, samples, seed)
     return shares.joint([known[name] for name in wanted])
 
 
@@ -230,119 +225,6 @@ def _groups(given: Setting, groups: Mapping[str, Sequence[Axis | str]] | None) -
             raise ValueError(f"group {group!r} must not have the name of an axis outside of it: rename it")
         found[group] = (*found.get(group, ()), d)
     return found
-
-
-class _Shares:
-    """Variance and shares of it, as numbers or functions of the kept axes."""
-
-    def variance(self) -> Any:
-        """Return the variance."""
-        raise NotImplementedError
-
-    def first(self, group: Sequence[int]) -> Any:
-        """Return the first-order index of a group of axes."""
-        raise NotImplementedError
-
-    def total(self, group: Sequence[int]) -> Any:
-        """Return the total index of a group of axes."""
-        raise NotImplementedError
-
-    def joint(self, groups: Sequence[Sequence[int]]) -> Any:
-        """Return the index of what groups explain only together."""
-        raise NotImplementedError
-
-
-class _Exact(_Shares):
-    """Shares from the orthogonal components of the model."""
-
-    def __init__(self, given: Setting) -> None:
-        self.given = given
-        self.components: Components = components_of(given)
-        self._whole = self.components.telescoped(range(self.components.count), Part.BOTH, Part.MEAN)
-        self._sweeps: dict[Part, list[float]] = {}
-        if not given.kept:
-            self._deviation = log_deviation(self.components)
-            refuse_constant(self.components, self._deviation, given.names)
-
-    def variance(self) -> Any:
-        if not self.given.kept:
-            return exp(2 * self._deviation)
-        return Statistic(self.given.kept, lambda points: self.components.squares(self._whole, points), name="variance")
-
-    def first(self, group: Sequence[int]) -> Any:
-        if len(group) == 1 and not self.given.kept:
-            return self._swept(Part.MEAN, group[0])
-        return self._share(self.components.telescoped(group, Part.BOTH, Part.MEAN))
-
-    def total(self, group: Sequence[int]) -> Any:
-        if len(group) == 1 and not self.given.kept:
-            return self._swept(Part.BOTH, group[0])
-        return self._share(self.components.telescoped(group, Part.BOTH, Part.MEAN, others=Part.BOTH))
-
-    def joint(self, groups: Sequence[Sequence[int]]) -> Any:
-        choices = [self.components.telescoped(group, Part.BOTH, Part.MEAN) for group in groups]
-        return self._share([_united(parts) for parts in itertools.product(*choices)])
-
-    def _swept(self, others: Part, d: int) -> float:
-        """Return the index of one axis, found together with those of all others."""
-        if others not in self._sweeps:
-            self._sweeps[others] = self.components.log_norms(others, others)
-        return math.exp(2 * (self._sweeps[others][d] - self._deviation))
-
-    def _share(self, components: list[Parts]) -> Any:
-        if not self.given.kept:
-            return math.exp(2 * (log_sum([self.components.log_norm(parts) for parts in components]) - self._deviation))
-
-        def ratio(points: Array) -> Array:
-            variance = squares_or_nan(self.components, self._whole, points)
-            return np.asarray(self.components.squares(components, points) / variance)
-
-        return Statistic(self.given.kept, ratio, name=SHARE)
-
-
-def _united(parts: Sequence[Parts]) -> Parts:
-    """Return the component that has on each axis what one of several has there, and the mean where none has."""
-    return tuple(next((own for own in axis if own is not Part.MEAN), Part.MEAN) for axis in zip(*parts, strict=True))
-
-
-class _Sampled(_Shares):
-    """Shares from samples."""
-
-    def __init__(self, given: Setting, samples: int, seed: int) -> None:
-        self.given, self.estimates = given, sampled.Sobol(given, samples, seed)
-        if not given.kept and not self.estimates.varies(np.zeros((1, 0))):
-            raise ValueError(
-                f"the field must vary over {', '.join(given.names)}, got a constant: no axis explains anything"
-            )
-
-    def variance(self) -> Any:
-        return sampled.summary(self.given, self.estimates.variance, "variance")
-
-    def first(self, group: Sequence[int]) -> Any:
-        return self._share(lambda points: self.estimates.closed(points, group))
-
-    def total(self, group: Sequence[int]) -> Any:
-        return self._share(lambda points: self.estimates.total(points, group))
-
-    def joint(self, groups: Sequence[Sequence[int]]) -> Any:
-        """Inclusion and exclusion: closed indices of all unions, with alternating signs."""
-        unions = [chosen for size in range(1, len(groups) + 1) for chosen in itertools.combinations(groups, size)]
-
-        def shares(points: Array) -> Array:
-            closed = [
-                (-1) ** (len(groups) - len(chosen)) * self.estimates.closed(points, list(itertools.chain(*chosen)))
-                for chosen in unions
-            ]
-            return np.asarray(np.sum(closed, axis=0))
-
-        return self._share(shares)
-
-    def _share(self, part: Callable[[Array], Array]) -> Any:
-        def ratio(points: Array) -> Array:
-            variance = self.estimates.variance(points)
-            return np.asarray(part(points) / np.where(variance > 0, variance, np.nan))
-
-        return sampled.summary(self.given, ratio, SHARE)
 
 
 def _worded(value: float) -> str:
