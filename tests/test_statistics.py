@@ -563,6 +563,15 @@ def test_densities_are_checked(densities: dict[str, object], says: str) -> None:
         st.variance(u, densities=densities)
 
 
+def test_a_density_with_a_pole_is_refused_and_a_histogram_serves() -> None:
+    x = it.Axis("x", 0, 1, elements=8)
+    u = it.CPModel.from_factors([x], [x.nodes[:, None]])
+    with pytest.raises(ValueError, match=r"'x' must be finite, got inf at (0|1): use one without a pole"):
+        st.variance(u, densities={"x": stats.beta(0.5, 0.5)})
+    histogram = stats.rv_histogram(np.histogram(np.linspace(0, 1, 1000) ** 2, bins=4, range=(0, 1)))
+    assert st.variance(u, densities={"x": histogram}) == pytest.approx(histogram.var(), rel=1e-9)
+
+
 @pytest.mark.parametrize("given", [3.0, stats.norm, lambda x: x])
 def test_densities_must_be_distributions(given: object) -> None:
     u = random_cp([it.Axis("x", 0, 1, elements=6)])

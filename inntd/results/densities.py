@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rv_continuous
+from scipy.stats import rv_continuous, rv_histogram
 
 from inntd import _checks
 from inntd.axes import Axis
@@ -103,13 +103,20 @@ class _Pdf:
     """The density as a function on the axis; the ends of its support are breaks."""
 
     def __init__(self, density: Density) -> None:
-        self.distribution = density.distribution
+        self.distribution, self.name = density.distribution, density.axis.name
         low, high = density.axis.domain
         ends = np.asarray(self.distribution.support(), dtype=np.float64)
         self.breaks = tuple(float(end) for end in ends if low < end < high)
 
     def __call__(self, x: Array) -> Array:
-        return np.asarray(self.distribution.pdf(x), dtype=np.float64)
+        found = np.asarray(self.distribution.pdf(x), dtype=np.float64)
+        odd = ~np.isfinite(found)
+        if odd.any():
+            raise ValueError(
+                f"the density of axis {self.name!r} must be finite, got {found[odd][0]} at {x[odd][0]:g}: "
+                "use one without a pole, such as a histogram of samples, scipy.stats.rv_histogram"
+            )
+        return found
 
 
 def densities_of(axes: Sequence[Axis], given: Mapping[str, Any] | None, renormalise: bool = False) -> list[Density]:
@@ -171,7 +178,7 @@ def _density(axis: Axis, given: Any) -> Density:
     if axis.discrete:
         return Density(axis, probabilities=_probabilities(axis, given))
     frozen = all(callable(getattr(given, name, None)) for name in ("pdf", "cdf", "ppf", "support"))
-    if not frozen or isinstance(given, rv_continuous):
+    if not frozen or (isinstance(given, rv_continuous) and not isinstance(given, rv_histogram)):
         raise TypeError(
             f"the density of axis {axis.name!r} must be a frozen continuous distribution such as "
             f"scipy.stats.norm(2, 0.1), or 'uniform', got {type(given).__name__}"

@@ -27,6 +27,7 @@ Moments: TypeAlias = Callable[[Array], Array]  # from values (K, N) to (K,)
 SAMPLES = 1 << 14
 FEWEST = 16 * REPLICATES
 VALUES_AT_ONCE = 1 << 20
+POINTS_AT_ONCE = 32  # of the kept axes
 CONSTANT = 1e-14  # a standard deviation below this part of the largest value is zero
 
 
@@ -75,7 +76,12 @@ def summary(given: Setting, found: Callable[[Array], Array], name: str) -> Any:
     if not given.kept:
         repeated = found(np.zeros((1, 0)))[:, 0]
         return Estimate(float(repeated.mean()), _standard_error(repeated[:, None])[0])
-    return Statistic(given.kept, lambda x: found(x).mean(axis=0), lambda x: _standard_error(found(x)), name)
+
+    def pieces(points: Array) -> Array:  # whose samples fit into memory
+        parts = [found(points[k : k + POINTS_AT_ONCE]) for k in range(0, len(points), POINTS_AT_ONCE)]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((2, 0))
+
+    return Statistic(given.kept, lambda x: pieces(x).mean(axis=0), lambda x: _standard_error(pieces(x)), name)
 
 
 def _standard_error(repeated: Array) -> Array:
