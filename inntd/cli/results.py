@@ -27,7 +27,7 @@ def add_commands(command: Callable[[str, Any, str], argparse.ArgumentParser]) ->
     info.add_argument("model", type=Path, metavar="MODEL")
     info.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
 
-    sobol = command("sobol", _sobol, "print which axes explain how much of a model's variance (Sobol' indices)")
+    sobol = command("sobol", _sobol, "Sobol' indices: which axes explain how much of a model's variance")
     sobol.add_argument("model", type=Path, metavar="MODEL")
     sobol.add_argument("--over", metavar="AXES", help="the random axes, as k,P (default: all that are not held still)")
     _add_at(sobol)
@@ -40,7 +40,13 @@ def add_commands(command: Callable[[str, Any, str], argparse.ArgumentParser]) ->
         "--group", action="append", default=[], metavar="NAME=AXES", help="axes that count as one; repeatable"
     )
     sobol.add_argument("--pairs", action="store_true", help="also the joint effects of all pairs")
-    sobol.add_argument("--samples", type=int, default=1 << 14, metavar="N", help="where indices are not exact")
+    sobol.add_argument(
+        "--samples",
+        type=int,
+        default=1 << 14,
+        metavar="N",
+        help="points, where indices are not exact (default: %(default)s)",
+    )
     sobol.add_argument("--seed", type=int, default=0, metavar="N", help="of the samples (default: 0)")
     sobol.add_argument("--output", type=Path, metavar="FILE", help="also draw bars: .png, .pdf or .svg")
     sobol.add_argument("--force", action="store_true", help="overwrite an earlier output")
