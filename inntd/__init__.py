@@ -29,6 +29,7 @@ from inntd.problems import (
 from inntd.solvers import Answer, ErrorBound, ErrorEstimate, Goal, GoalError, error_at, error_bound, goal_error, solve
 
 if TYPE_CHECKING:
+    from inntd.results import statistics
     from inntd.training.estimators import INNClassifier, INNRegressor
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "on",
     "place_sensors",
     "solve",
+    "statistics",
     "sym",
     "test_function",
     "tr",
@@ -77,7 +79,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimators when they are first asked for: scikit-learn takes a second to import."""
+    """Import what takes a second to import when it is first asked for: estimators, and statistics."""
+    if name == "statistics":
+        from inntd.results import statistics
+
+        return statistics
     if name not in ("INNClassifier", "INNRegressor"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from inntd.training import estimators

@@ -14,7 +14,7 @@ import inntd as it
 from inntd.axes.remesh import remeshed
 from inntd.models import memory
 from inntd.models.result import MeshStep
-from inntd.results import plot_convergence, plot_nodes
+from inntd.results import plot_adaptivity, plot_nodes
 from inntd.solvers import adaptivity
 from inntd.solvers.discretisation import axis_errors
 from inntd.solvers.refinement import part_of_each, refined_axes, refined_axis
@@ -70,12 +70,12 @@ def test_the_history_tells_of_every_mesh() -> None:
     assert steps[-1].total == pytest.approx(answer.error_estimate.total)
     assert steps[-1].discretisation < 0.01 * steps[0].discretisation
     assert all(a.seconds < b.seconds for a, b in itertools.pairwise(steps))
-    figure = plot_convergence(answer, tolerance=1e-5)
+    figure = plot_adaptivity(answer, tolerance=1e-5)
     drawn = {line.get_label(): line.get_ydata() for line in figure.axes[0].get_lines()}
     assert list(drawn["total"]) == pytest.approx([step.total for step in steps])
     assert [panel.get_xlabel() for panel in plot_nodes(answer).axes] == ["x", "y"]
     with pytest.raises(ValueError, match="history of meshes"):
-        plot_convergence(it.solve(sines(8, 2), rank=2))
+        plot_adaptivity(it.solve(sines(8, 2), rank=2))
 
 
 def test_discrete_systems_are_not_solved_further_than_their_mesh_deserves(monkeypatch: pytest.MonkeyPatch) -> None:

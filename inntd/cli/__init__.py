@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
 import os
 import platform
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import inntd
 from inntd import _kernels
-from inntd.cli import calibration, training
+from inntd.cli import calibration, results, training
 from inntd.cli.status import DONE, INTERRUPTED, MISTAKE, NOT_CONVERGED
 
 if TYPE_CHECKING:
@@ -104,8 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     training.add_commands(command)
     calibration.add_commands(command)
-    info = command("info", _info, "describe a model file: axes, modes, parameters, norm")
-    info.add_argument("model", type=Path, metavar="MODEL")
+    results.add_commands(command)
     command("doctor", _doctor, "describe the installation: versions, instruction set, threads, CUDA")
     return parser
 
@@ -184,46 +182,6 @@ def _write(
         with contextlib.suppress(OSError):
             folder.rmdir()  # refuses a folder that holds anything
         raise
-
-
-# ---- info --------------------------------------------------------------------------------------------------------
-
-
-def _info(options: argparse.Namespace) -> int:
-    from inntd.results import parameter_count, table
-
-    model = inntd.load(options.model)
-    rows = [
-        ("model", f"{type(model).__name__}, {options.model.stat().st_size:,} bytes"),
-        _size(model),
-        ("parameters", f"{parameter_count(model):,}"),
-        ("dtype", str(model.dtype).removeprefix("torch.")),
-        ("L2 norm", f"{float(model.norm()):.6g}"),
-    ]
-    for text, group in itertools.groupby(model.axes, key=_describe_axis):
-        names = [axis.name for axis in group]
-        rows.append(("axis " + (names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]} ({len(names)})"), text))
-    print(table(rows))
-    if isinstance(model.metadata.get("estimator"), dict):
-        print(f"\n{training.describe(model.metadata['estimator'])}")
-    if "problem" in model.metadata:
-        print(f"\nThe problem that it solves:\n{model.metadata['problem']}")
-    return DONE
-
-
-def _size(model: Any) -> tuple[str, str]:
-    if isinstance(model, inntd.SlabModel):
-        ranks = [slab.rank for slab in model.slabs]
-        return "slabs", f"{len(ranks)}, ranks {', '.join(map(str, ranks))}"
-    return "modes" if isinstance(model.rank, int) else "ranks", f"{model.rank}"
-
-
-def _describe_axis(axis: Any) -> str:
-    if axis.discrete:
-        return f"{axis.kind}, {axis.size} entries"
-    unit = f" {axis.unit}" if axis.unit else ""
-    mesh = f"{axis.elements} elements" + (", periodic" if axis.periodic else "")
-    return f"{axis.kind}, [{axis.domain[0]:g}, {axis.domain[1]:g}]{unit}, {mesh}, {axis.basis}"
 
 
 # ---- doctor ------------------------------------------------------------------------------------------------------

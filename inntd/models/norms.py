@@ -14,7 +14,7 @@ are kept apart, as integers: nothing overflows with a hundred axes, and scaling 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,21 +28,22 @@ FAR = 1000  # exponents of modes that lie this much below the largest one's coun
 
 
 @dataclass(frozen=True)
-class _Scaled:
-    """A Gram matrix whose entry (i, j) is matrix[i, j] * 2^(exponents[i] + exponents[j])."""
+class ScaledGram:
+    """A Gram matrix in doubled precision whose entry (i, j) is matrix[i, j] * 2^(exponents[i] + exponents[j])."""
 
     matrix: Doubled
     exponents: Exponents
 
     @classmethod
-    def of(cls, block: Array) -> _Scaled:
+    def of(cls, block: Array) -> ScaledGram:
+        """Return that of a block (k, M)."""
         exponents = np.frexp(np.abs(block).max(axis=0, initial=0.0))[1].astype(np.int64)
         return cls(gram(np.ldexp(block, -exponents)), exponents)
 
-    def __mul__(self, other: _Scaled) -> _Scaled:
+    def __mul__(self, other: ScaledGram) -> ScaledGram:
         product = self.matrix * other.matrix
         lengths = np.frexp(np.diagonal(product.high))[1].astype(np.int64) // 2
-        return _Scaled(product.scaled(-lengths), self.exponents + other.exponents + lengths)
+        return ScaledGram(product.scaled(-lengths), self.exponents + other.exponents + lengths)
 
     def log_norm(self, weights: Array | None) -> float:
         """Return the logarithm of the root of weightsᵀ · matrix · weights; -inf for zero or less."""
@@ -79,7 +80,7 @@ def log_norm(blocks: Sequence[Array], weights: Array | None = None) -> float:
     >>> bool(abs(np.exp(log_norm([near, near], np.array([1.0, -1.0]))) / 2**0.5 * 1e12 - 1) < 1e-9)
     True
     """
-    grams = [_Scaled.of(block) for block in blocks]
+    grams = [ScaledGram.of(block) for block in blocks]
     product = grams[0]
     for other in grams[1:]:
         product = product * other
@@ -101,16 +102,20 @@ def log_norms_replaced(
     weights : array (M,), optional
         Ones by default.
     """
-    return log_norm_and_replaced(blocks, [replaced], weights)[1][0]
+    grams = [ScaledGram.of(block) for block in blocks]
+    others = [None if block is None else ScaledGram.of(block) for block in replaced]
+    return [
+        -math.inf if found is None else found.log_norm(weights) for found in _replaced_products(grams, others, grams)
+    ]
 
 
 def log_norm_and_replaced(
     blocks: Sequence[Array], several: Sequence[Sequence[Array | None]], weights: Array | None = None
 ) -> tuple[float, list[list[float]]]:
     """Return the logarithm of the norm, and those with one axis' block replaced, for several sets of replacements."""
-    grams = [_Scaled.of(block) for block in blocks]
+    grams = [ScaledGram.of(block) for block in blocks]
     modes = blocks[0].shape[1]
-    one = _Scaled(Doubled(np.ones((modes, modes)), np.zeros((modes, modes))), np.zeros(modes, dtype=np.int64))
+    one = ScaledGram(Doubled(np.ones((modes, modes)), np.zeros((modes, modes))), np.zeros(modes, dtype=np.int64))
     after = [one]
     for other in reversed(grams[1:]):
         after.append(after[-1] * other)
@@ -119,9 +124,49 @@ def log_norm_and_replaced(
     for own, *others in zip(grams, *several, strict=True):
         rest = before * after.pop()
         for logs, block in zip(found, others, strict=True):
-            logs.append(-math.inf if block is None else (rest * _Scaled.of(block)).log_norm(weights))
+            logs.append(-math.inf if block is None else (rest * ScaledGram.of(block)).log_norm(weights))
         before = before * own
     return before.log_norm(weights), found
+
+
+def log_norms_telescoped(
+    before: Sequence[ScaledGram], own: Sequence[ScaledGram], after: Sequence[ScaledGram]
+) -> list[float]:
+    r"""Return for each axis d the logarithm of the norm with blocks `before` up to d, `own[d]`, and `after` behind d.
+
+    Where the squares of `before` and `after` differ by those of `own`, the squares of these norms add up to the
+    difference of the squares of all `before` and all `after`, without subtracting them.
+
+    Parameters
+    ----------
+    before, own, after : sequences of D ScaledGram
+        Of blocks in orthonormal coordinates of each axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> whole, part, rest = (ScaledGram.of(np.array(block)) for block in ([[3.0], [4.0]], [[3.0]], [[4.0]]))
+    >>> found = np.exp(log_norms_telescoped([whole] * 2, [rest] * 2, [part] * 2)) ** 2
+    >>> found.round(9).tolist(), 5**4 - 3**4  # 4² 3² and 5² 4²
+    ([144.0, 400.0], 544)
+    """
+    return [-math.inf if found is None else found.log_norm(None) for found in _replaced_products(before, own, after)]
+
+
+def _replaced_products(
+    before: Sequence[ScaledGram], own: Sequence[ScaledGram | None], after: Sequence[ScaledGram]
+) -> Iterator[ScaledGram | None]:
+    """Yield the products of all `before` up to an axis, its `own`, and all `after` behind it, for each axis."""
+    modes = before[0].exponents.size
+    one = ScaledGram(Doubled(np.ones((modes, modes)), np.zeros((modes, modes))), np.zeros(modes, dtype=np.int64))
+    behind = [one]
+    for other in reversed(after[1:]):
+        behind.append(behind[-1] * other)
+    seen = one
+    for first, middle in zip(before, own, strict=True):
+        others = seen * behind.pop()
+        yield None if middle is None else others * middle
+        seen = seen * first
 
 
 def normalised(blocks: Sequence[Array]) -> tuple[list[Array], Array]:

@@ -1,153 +1,66 @@
-"""Pictures of an adaptive solve: errors and cost from mesh to mesh, and where the nodes went.
-
-Figures are made without pyplot, as all in `plot.py`.
-"""
+"""Pictures of how a run went: the estimated error while modes were added, or the loss of a training."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-from matplotlib.figure import Figure
 
-from inntd.models.result import Answer, MeshStep
-from inntd.results.plot import MOST_PANELS, PANEL_COLUMNS
+from inntd.models.result import Answer, SlabStep, Step
+from inntd.results.panels import panel_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Panel
 
-    from inntd.axes import Axis
 
-Array = npt.NDArray[np.float64]
-
-__all__ = ["plot_convergence", "plot_nodes"]
-
-#: Errors that are zero are drawn here, at the foot of the picture.
-SMALLEST = 1e-16
-
-
-def plot_convergence(answer: Answer[Any], *, tolerance: float | None = None) -> Figure:
-    """Plot the estimated errors from mesh to mesh, and what each mesh cost.
+def plot_convergence(history: Any, *, ax: Panel | None = None) -> Panel:
+    """Draw the history of a run on a logarithmic scale.
 
     Parameters
     ----------
-    answer : Answer
-        Of ``inntd.solve(..., adapt="mesh")``.
-    tolerance : float, optional
-        A line at the error that was asked for.
+    history : Answer, sequence of Step, or sequence of mappings with a ``"loss"``
+        What `inntd.solve` returned, or ``history_`` of an estimator.
+    ax : matplotlib axes, optional
+        By default a new figure's.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Above the algebraic error, that of the mesh, and both; below the nodes of all axes and the seconds.
+    matplotlib axes
 
     Raises
     ------
-    ValueError
-        If the answer has no history of meshes.
+    TypeError, ValueError
+        When `history` is none of these, or empty.
 
     Examples
     --------
-    >>> import inntd as it
-    >>> from sympy import pi, sin
-    >>> x, y = it.Axis("x", 0, 1, elements=8), it.Axis("y", 0, 1, elements=8)
-    >>> u = it.unknown("u", x, y)
-    >>> problem = it.Problem(strong=-it.laplacian(u) - sin(4 * pi * x) * y, conditions=[u.on(x, y) == 0])
-    >>> figure = plot_convergence(it.solve(problem, tolerance=1e-4, adapt="mesh"), tolerance=1e-4)
-    >>> [panel.get_ylabel() for panel in figure.axes]
-    ['estimated relative error', 'nodes of all axes', 'seconds so far']
+    >>> from inntd.models.result import Step
+    >>> from inntd.results import plot_convergence
+    >>> panel = plot_convergence([Step(1, 1e-1, 3, 0.1), Step(3, 1e-4, 6, 0.2)])
+    >>> panel.get_xlabel(), panel.get_ylabel()
+    ('modes', 'estimated relative error')
     """
-    steps = _steps(answer)
-    count = np.arange(1.0, len(steps) + 1)
-    figure = Figure(figsize=(6.4, 6.0), layout="constrained")
-    errors, cost = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    for label, values, style in (
-        ("discrete system", [step.estimate for step in steps], "s--"),
-        ("mesh", [step.discretisation for step in steps], "o-"),
-        ("total", [step.total for step in steps], "k-"),
-    ):
-        errors.semilogy(count, np.maximum(values, SMALLEST), style, label=label, markersize=5)
-    if tolerance is not None:
-        errors.axhline(tolerance, color="0.5", linestyle=":", label="tolerance")
-    errors.set_ylabel("estimated relative error")
-    errors.legend()
-    _draw_cost(cost, count, steps)
-    return figure
-
-
-def _draw_cost(panel: Panel, count: Array, steps: Sequence[MeshStep]) -> None:
-    (nodes,) = panel.plot(count, [sum(step.nodes.values()) for step in steps], "o-", color="C2", markersize=5)
-    panel.set_ylabel("nodes of all axes", color="C2")
-    panel.set_ylim(bottom=0)
-    panel.set_xlabel("mesh")
-    panel.set_xticks(count)
-    seconds = panel.twinx()
-    (line,) = seconds.plot(count, [step.seconds for step in steps], "^--", color="C3", markersize=5)
-    seconds.set_ylabel("seconds so far", color="C3")
-    seconds.set_ylim(bottom=0)
-    panel.legend([nodes, line], ["nodes", "seconds"], loc="upper left")
-
-
-def plot_nodes(answer: Answer[Any]) -> Figure:
-    """Plot where the nodes are, one panel for each axis: the length of the elements on the first mesh and on the last.
-
-    Discrete axes are left out, and of more than twelve others the first twelve shown.
-
-    Parameters
-    ----------
-    answer : Answer
-        Of ``inntd.solve(..., adapt="mesh")``.
-
-    Raises
-    ------
-    ValueError
-        If the answer has no history of meshes.
-
-    Examples
-    --------
-    >>> import inntd as it
-    >>> from sympy import exp
-    >>> x = it.Axis("x", 0, 1, elements=8)
-    >>> u = it.unknown("u", x)
-    >>> problem = it.Problem(strong=-it.laplacian(u) - exp(-50 * x), conditions=[u.on(x) == 0])
-    >>> plot_nodes(it.solve(problem, tolerance=1e-6, adapt="mesh")).axes[0].get_xlabel()
-    'x'
-    """
-    steps = _steps(answer)
-    first, last = ([axis for axis in step.axes if not axis.discrete] for step in (steps[0], steps[-1]))
-    shown = list(zip(first, last, strict=True))[:MOST_PANELS]
-    columns = min(len(shown), PANEL_COLUMNS)
-    rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(max(3.2 * columns, 4.8), 2.6 * rows + 0.6), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for panel, (before, after) in zip(panels, shown, strict=False):
-        _draw_lengths(panel, before, after)
-    for panel in panels[len(shown) :]:
-        panel.remove()
-    for row in range(rows):
-        panels[row * columns].set_ylabel("length of elements")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    return figure
-
-
-def _draw_lengths(panel: Panel, before: Axis, after: Axis) -> None:
-    for axis, color, label in ((before, "0.6", "first mesh"), (after, "C0", "last mesh")):
-        lengths = np.diff(axis.nodes)
-        panel.step(axis.nodes, np.append(lengths, lengths[-1]), where="post", color=color, label=label)
+    steps = list(history.history) if isinstance(history, Answer) else history
+    if not isinstance(steps, Sequence):
+        raise TypeError(f"history must be what inntd.solve returned, or a list of steps, got {type(history).__name__}")
+    across, up, names = _series(steps)
+    panel = panel_of(ax)
+    shown = np.isfinite(up) & (np.asarray(up) > 0)
+    panel.plot(np.asarray(across)[shown], np.asarray(up)[shown], "o-", markersize=4)
     panel.set_yscale("log")
-    low, high = panel.get_ylim()
-    panel.set_ylim(min(low / 2, high / 30), high * 1.3)
-    panel.plot(after.nodes, np.full(len(after.nodes), 0.03), "|", color="C0", markersize=8,
-               transform=panel.get_xaxis_transform(), label="nodes")  # fmt: skip
-    panel.set_xlabel(f"{after.name} [{after.unit}]" if after.unit else after.name)
-    panel.set_title(f"{before.elements} → {after.elements} elements", fontsize="medium")
+    panel.set_xlabel(names[0])
+    panel.set_ylabel(names[1])
+    panel.grid(visible=True, which="major", alpha=0.3)
+    return panel
 
 
-def _steps(answer: Answer[Any]) -> list[MeshStep]:
-    steps = [step for step in answer.history if isinstance(step, MeshStep)]
-    if not steps:
-        raise ValueError("answer must be of an adaptive solve, with a history of meshes: use solve(..., adapt='mesh')")
-    return steps
+def _series(steps: Sequence[Any]) -> tuple[list[float], list[float], tuple[str, str]]:
+    if steps and all(isinstance(step, SlabStep) for step in steps):
+        return [step.stop for step in steps], [step.estimate for step in steps], ("end of the slab", "its error")
+    if steps and all(isinstance(step, Step) for step in steps):
+        return [step.modes for step in steps], [step.estimate for step in steps], ("modes", "estimated relative error")
+    losses = [step["loss"] for step in steps if isinstance(step, Mapping) and step.get("loss") is not None]
+    if not losses:
+        raise ValueError("history must hold steps with an estimate or a loss, got none: this route keeps none")
+    return [float(k) for k in range(1, len(losses) + 1)], [float(loss) for loss in losses], ("step", "loss")
