@@ -28,6 +28,7 @@ from inntd.problems import (
 from inntd.solvers import Answer, ErrorEstimate, solve
 
 if TYPE_CHECKING:
+    from inntd.results.export import export
     from inntd.training.estimators import INNClassifier, INNRegressor
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "div",
     "dot",
     "dt",
+    "export",
     "grad",
     "identity",
     "indicator",
@@ -66,7 +68,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimators when they are first asked for: scikit-learn takes a second to import."""
+    """Import when they are first asked for: the estimators, since scikit-learn takes a second, and exports."""
+    if name == "export":
+        from inntd.results.export import export
+
+        return export
     if name not in ("INNClassifier", "INNRegressor"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from inntd.training import estimators

@@ -11,6 +11,7 @@ import torch
 
 from inntd.axes import Axis
 from inntd.models import files
+from inntd.models.conveniences import Conveniences
 from inntd.models.cp import CPModel
 from inntd.models.points import Extrapolate
 from inntd.models.sampling import REPLICATES, sobol_points
@@ -18,7 +19,7 @@ from inntd.models.sampling import REPLICATES, sobol_points
 SAMPLES = 1 << 16
 
 
-class ExponentialModel(torch.nn.Module):
+class ExponentialModel(Conveniences, torch.nn.Module):
     r"""The positive function :math:`u = e^{v}` of a CP model v.
 
     Means, integrals and norms over all axes are found by scrambled Sobol' points; `standard_error` tells how well.

@@ -12,6 +12,7 @@ import torch
 
 from inntd.axes import Axis, assembly
 from inntd.models import files, functional, memory
+from inntd.models.conveniences import Conveniences
 from inntd.models.cp import CPModel
 from inntd.models.explicit import explicit_tucker
 from inntd.models.metric import integrals
@@ -28,7 +29,7 @@ Array = npt.NDArray[np.float64]
 SAMPLES = 1 << 12  # parameters of which means over them are taken
 
 
-class ReducedModel(Named, torch.nn.Module):
+class ReducedModel(Conveniences, Named, torch.nn.Module):
     r"""The online part of a reduced basis: a field over all axes that solves N equations for every parameter.
 
     .. math:: u(x, \mu) = \sum_{n=1}^{N} c_n(\mu)\, \zeta_n(x) + \sum_l \vartheta_l(\mu)\, g_l(x), \quad

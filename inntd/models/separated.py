@@ -14,6 +14,7 @@ import torch
 from inntd import _checks
 from inntd.axes import Axis
 from inntd.models import comparison, files, memory
+from inntd.models.conveniences import Conveniences
 from inntd.models.doubled import Array
 from inntd.models.error import Separated, relative_error
 from inntd.models.factored import Factored
@@ -29,7 +30,7 @@ NORMS: tuple[Norm, ...] = ("L2", "H1")
 Model = TypeVar("Model", bound="SeparatedModel")
 
 
-class SeparatedModel(Factored):
+class SeparatedModel(Conveniences, Factored):
     """A function of D coordinates from functions of one; `CPModel` and `TuckerModel` say how these are combined."""
 
     exact_statistics: bool = True

@@ -11,6 +11,7 @@ import torch
 
 from inntd.axes import Axis
 from inntd.models import files, memory
+from inntd.models.conveniences import Conveniences
 from inntd.models.points import Extrapolate, as_tensor, check_coordinates, check_points
 from inntd.models.separated import Norm, SeparatedModel
 from inntd.models.tucker import TuckerModel
@@ -18,7 +19,7 @@ from inntd.models.tucker import TuckerModel
 Part = TypeVar("Part")
 
 
-class SlabModel(torch.nn.Module):
+class SlabModel(Conveniences, torch.nn.Module):
     """A field of several models, each for a part of one axis: its slab.
 
     An interface belongs to the slab on its left, so that values there are that slab's end. The next slab starts from
