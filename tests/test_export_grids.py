@@ -188,9 +188,7 @@ def test_options_of_other_formats_are_refused(tmp_path: Path) -> None:
 def test_at_of_all_axes_leaves_nothing_to_export(tmp_path: Path) -> None:
     x = it.Axis("x", 0, 1, elements=8)
     model = it.CPModel.from_factors([x], [x.nodes[:, None] ** 2])
-    with pytest.raises(
-        ValueError, match=r"at must leave an axis free, got .*: the value there is 0\.25"
-    ):
+    with pytest.raises(ValueError, match=r"at must leave an axis free, got .*: the value there is 0\.25"):
         model.export(tmp_path / "u.npz", at={"x": 0.5})
 
 

@@ -27,9 +27,10 @@ def evaluate(path, points):
         row = np.einsum("kw,kwr->kr", basis, factor[first[piece][:, None] + np.arange(basis.shape[1])])
         if "core" not in data:
             value = row if d == 0 else value * row
+        elif d == 0:
+            value = row @ data["core"].reshape(row.shape[1], -1)
         else:
-            value = row @ data["core"].reshape(row.shape[1], -1) if d == 0 else np.einsum(
-                "kr,krs->ks", row, value.reshape(*row.shape, -1))
+            value = np.einsum("kr,krs->ks", row, value.reshape(*row.shape, -1))
     value = value.sum(axis=1)
     return np.exp(value) if data["exponential"] else value
 '''
