@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import inntd
 from inntd import _kernels
-from inntd.cli import training
+from inntd.cli import export, training
 from inntd.cli.status import DONE, INTERRUPTED, MISTAKE, NOT_CONVERGED
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--quiet", action="store_true", help="print nothing but errors")
     run.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     training.add_commands(command)
+    export.add_commands(command)
     info = command("info", _info, "describe a model file: axes, modes, parameters, norm")
     info.add_argument("model", type=Path, metavar="MODEL")
     command("doctor", _doctor, "describe the installation: versions, instruction set, threads, CUDA")

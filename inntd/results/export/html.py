@@ -31,7 +31,7 @@ def contents(
     name: str = "u",
     title: str | None = None,
     along: Sequence[str] | None = None,
-    indices: Mapping[str, Any] | None = None,
+    indices: Any = None,
 ) -> dict[Path, bytes]:
     """Return the page by its name.
 
@@ -46,7 +46,8 @@ def contents(
     along : sequence of one or two str, optional
         The axes that are plotted first. Default: those of space, then others.
     indices : mapping of str to float, or to pairs of float, optional
-        Sobol' indices by axis, first-order or first-order and total, to draw as bars.
+        Sobol' indices by axis, first-order or first-order and total, to draw as bars; or what has both as ``first``
+        and ``total``.
 
     Raises
     ------
@@ -141,12 +142,14 @@ def _along(axes: tuple[Axis, ...], asked: Sequence[str] | None) -> list[int]:
     return [names.index(name) for name in asked]
 
 
-def _shares(axes: tuple[Axis, ...], indices: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    names = {axis.name for axis in axes}
+def _shares(axes: tuple[Axis, ...], indices: Any) -> list[dict[str, Any]]:
+    if hasattr(indices, "first") and hasattr(indices, "total"):
+        indices = {name: (share, indices.total[name]) for name, share in indices.first.items()}
+    names = [axis.name for axis in axes]
     found = []
     for name, value in (indices or {}).items():
         if name not in names:
-            raise ValueError(f"indices must name axes among {', '.join(sorted(names))}, got {name!r}")
+            raise ValueError(f"indices must name axes among {', '.join(names)}, got {name!r}")
         pair = value if isinstance(value, Sequence) else (value,)
         numbers = [_checks.finite_float(f"indices of {name}", part) for part in pair]
         if not 1 <= len(numbers) <= 2:
