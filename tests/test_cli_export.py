@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ from exported_models import cp_model, smooth_factors
 
 import inntd as it
 from inntd import cli
+from inntd.cli.export import NAMES
 from inntd.results.export import FORMATS
 
 HELD = "y=0.4,z=0.3,phi=1,k[1]=2"
@@ -90,7 +93,10 @@ def test_help_teaches_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["export", "--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    assert all(entry.holds in text for entry in FORMATS.values())
+    assert tuple(FORMATS) == NAMES
+    lines = [line.split() for line in text.splitlines()]
+    for name, entry in FORMATS.items():
+        assert [name, *", ".join(entry.suffixes).split(), *entry.holds.split()] in lines
     assert "inntd export heat.inntd --format html" in text
 
 
@@ -110,3 +116,14 @@ def test_the_page_has_bars_where_the_model_knows_its_indices(tmp_path: Path, mon
         {"name": "k", "first": 0.5, "total": 0.75},
     ]
     assert data["title"] == "u"
+
+
+def test_a_slice_keeps_the_title_of_its_problem(model: Path) -> None:
+    assert cli.main(["export", str(model), "--format", "html", "--at", "t=1", "--quiet"]) == 0
+    assert "<title>Heat</title>" in model.with_suffix(".html").read_text()
+
+
+def test_the_command_line_starts_without_the_libraries_of_formats() -> None:
+    code = "import sys, inntd.cli; inntd.cli._parser(); print([m for m in sys.modules if 'inntd.results' in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -10,9 +10,16 @@ from typing import Any
 
 from inntd.cli.status import DONE
 
+NAMES = ("html", "c", "onnx", "npz", "xarray", "hdf5", "vtk")
 EPILOG = """\
 formats, by the suffix of FILE or by --format:
-{formats}
+  html    .html, .htm  the explorer: one page that evaluates the model in a browser
+  c       .h           a C99 header with a function and its gradient
+  onnx    .onnx        an ONNX graph, opset 17
+  npz     .npz         NumPy arrays; the guide prints twenty lines that evaluate them
+  xarray  .nc          values on a grid as NetCDF, read by xarray.open_dataset
+  hdf5    .h5, .hdf5   values on a grid and the model's arrays
+  vtk     .vtu, .pvd   values on a grid for ParaView, one file or a series
 
 html, c, onnx and npz carry the function itself: CP and Tucker models and their exponentials.
 xarray, hdf5 and vtk hold values on a grid: hold axes still with --at where the grid of all would be large.
@@ -26,17 +33,13 @@ examples:
 
 def add_commands(command: Callable[[str, Any, str], argparse.ArgumentParser]) -> None:
     """Add `export` to the command line."""
-    from inntd.results.export import FORMATS
-
-    width = max(map(len, FORMATS))
-    rows = [f"  {name:<{width}}  {', '.join(entry.suffixes):<12} {entry.holds}" for name, entry in FORMATS.items()]
     export = command(
         "export", _export, "write a model for another program, or as a page that evaluates it in a browser"
     )
     export.formatter_class = argparse.RawDescriptionHelpFormatter
-    export.epilog = EPILOG.format(formats="\n".join(rows))
+    export.epilog = EPILOG
     export.add_argument("model", type=Path, metavar="MODEL")
-    export.add_argument("--format", choices=tuple(FORMATS), help="default: by the suffix of --output")
+    export.add_argument("--format", choices=NAMES, help="default: by the suffix of --output")
     export.add_argument(
         "--output", type=Path, metavar="FILE", help="file to write (default: MODEL with the format's suffix)"
     )
@@ -64,7 +67,7 @@ def _export(options: argparse.Namespace) -> int:
     from inntd.results.export import FORMATS, export, format_of, hold
 
     if options.format is None and options.output is None:
-        raise ValueError(f"say what to write: --format {'|'.join(FORMATS)}, or --output with the suffix of one")
+        raise ValueError(f"say what to write: --format {'|'.join(NAMES)}, or --output with the suffix of one")
     name = format_of(options.output or Path(), options.format)
     path = options.output or options.model.with_suffix(FORMATS[name].suffixes[0])
     model = hold(inntd.load(options.model), coordinates("--at", options.at))

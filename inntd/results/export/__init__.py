@@ -133,6 +133,8 @@ def hold(model: Any, at: Mapping[str, Any] | None) -> Any:
     held = model.at(dict(at))  # refuses names that are none
     if not rest:
         raise ValueError(f"at must leave an axis free, got coordinates of all: the value there is {float(held):g}")
+    told = {key: model.metadata[key] for key in ("title", "problem") if key in getattr(model, "metadata", {})}
+    held.metadata = told | held.metadata
     return held
 
 
