@@ -81,6 +81,15 @@ def test_a_c_name_that_is_none_is_refused(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler (g++) on the path")
+def test_headers_are_good_cpp_too(tmp_path: Path) -> None:
+    for k, make in enumerate(parameters.values[0] for parameters in MODELS):
+        make().export(tmp_path / f"u{k}.h", name=f"u{k}")
+    (tmp_path / "main.cpp").write_text('#include "u0.h"\n#include "u1.h"\n#include "u2.h"\nint main() {}\n')
+    flags = ["-std=c++11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only"]
+    subprocess.run(["g++", *flags, "main.cpp"], cwd=tmp_path, check=True, timeout=120)
+
+
 @needs_compiler
 def test_a_unit_cannot_end_the_comment(tmp_path: Path) -> None:
     x = it.Axis("x", 0, 1, elements=8, unit='*/ int broken = 1; /* ??/ "\n#error broken\\')

@@ -51,5 +51,11 @@ def to_dataset(model: Any, *, name: str = "u", points: Any = None) -> Any:
 
 def contents(model: Any, path: Path, *, name: str = "u", points: Any = None) -> dict[Path, bytes]:
     """Return the NetCDF file by its name."""
+    for word in (name, *(axis.name for axis in model.axes)):
+        if not all(ord(letter) < 256 for letter in word):  # of NetCDF 3, which needs no other library
+            raise ValueError(
+                f"'xarray' writes NetCDF 3, whose names are of Latin letters, got {word!r}: export as 'hdf5', or write "
+                "inntd.results.export.to_dataset(model) with an engine of NetCDF 4"
+            )
     found = to_dataset(model, name=name, points=points)
     return {path: bytes(found.to_netcdf(None, engine="scipy"))}
