@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -120,6 +121,27 @@ def printed_evaluator() -> str:
     assert found[0] == EVALUATOR
     assert len(found[0].partition('"""')[2].strip().splitlines()) <= 21
     return found[0]
+
+
+@needs_compiler
+def test_the_guide_to_exports_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in ("onnx", "onnxruntime", "xarray", "h5py", "meshio"):
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    guide = (Path(__file__).parent.parent / "docs" / "exports.md").read_text()
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL):
+        exec(compile(block, "exports.md", "exec"), names)
+    value = names["model"](names["points"]).detach().numpy()
+    assert np.allclose(names["values"], value, rtol=1e-12, atol=0)
+    assert np.allclose(names["single"], value, rtol=0, atol=1e-5 * np.abs(value).max())
+    assert names["dataset"].u.dims == ("x", "y", "t")
+    assert {"u.html", "u.nc", "u.h5", "u.pvd", "u_0.vtu"} <= {file.name for file in tmp_path.iterdir()}
+    [program] = re.findall(r"```c\n(.*?)```", guide, flags=re.DOTALL)
+    (tmp_path / "main.c").write_text(program)
+    subprocess.run(["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "main.c"], check=True, timeout=120)
+    done = subprocess.run(["./a.out"], capture_output=True, text=True, check=True, timeout=60)
+    assert float(done.stdout) == pytest.approx(names["model"].at(x=0.2, y=0.7, k=1.5, t=0.8), rel=1e-12)
 
 
 def run_onnx(path: Path, x: Any) -> Any:

@@ -164,6 +164,13 @@ def _about(model: Any, metadata: Mapping[str, Any]) -> str:
     for key in DESCRIBED:
         value = metadata.get(key)
         if value is not None:
-            text = value if isinstance(value, str) else json.dumps(value)
+            text = value if isinstance(value, str) else _worded(value)
             lines.append(f"{key.replace('_', ' ')}:{chr(10) if chr(10) in text else ' '}{text}")
     return "\n".join(lines)
+
+
+def _worded(value: Any) -> str:
+    """Return a number, or named numbers, in words."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_worded(part)}" for name, part in value.items() if part is not None)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
