@@ -24,7 +24,7 @@ from inntd.cli import export, training
 from inntd.cli.status import DONE, INTERRUPTED, MISTAKE, NOT_CONVERGED
 
 if TYPE_CHECKING:
-    from inntd.models import CPModel, TuckerModel
+    from inntd.models import CPModel, SlabModel, TuckerModel
     from inntd.models.reduced import ReducedModel
     from inntd.problems.toml import ProblemFile
 
@@ -93,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("problem", type=Path, metavar="problem.toml")
     run.add_argument("--rank", type=int, metavar="N", help="number of modes (the file's [solve] is then set aside)")
     run.add_argument("--tolerance", type=float, metavar="E", help="relative L2 error to reach")
+    run.add_argument("--method", metavar="NAME", help="route, such as reduced_basis (default: auto, by the problem)")
+    run.add_argument("--merge", metavar="X,Y", help="axes that become one, with --method reduced_basis")
+    run.add_argument("--slabs", type=_slabs, metavar="N", help="time slabs: how many, times T1,T2 in between, or auto")
     run.add_argument(
         "--output", type=Path, metavar="DIR", help="folder to write (default: the file without its suffix)"
     )
@@ -130,12 +133,22 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _solve_options(file: ProblemFile, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the file's [solve] table; a stopping rule on the command line replaces both of the file's."""
-    chosen = {name: value for name in ("rank", "tolerance") if (value := getattr(options, name)) is not None}
+    """Return the file's [solve] table; what the command line says of stopping, or of the route, replaces the file's."""
     given = dict(file.solve)
-    if chosen:
-        given = {name: value for name, value in given.items() if name not in ("rank", "tolerance")}
-    return given | chosen
+    for names in (("rank", "tolerance"), ("method", "merge", "slabs")):
+        chosen = {name: value for name in names if (value := getattr(options, name)) is not None}
+        if chosen:
+            given = {name: value for name, value in given.items() if name not in names} | chosen
+    if isinstance(given.get("merge"), str):
+        given["merge"] = [name.strip() for name in given["merge"].split(",")]
+    return given
+
+
+def _slabs(text: str) -> int | str | list[float]:
+    """Read a number of slabs, times between them, or "auto"."""
+    if "," in text or "." in text:
+        return [float(time) for time in text.split(",") if time.strip()]
+    return text if text == "auto" else int(text)
 
 
 def _refuse_existing(folder: Path, *, force: bool) -> None:
@@ -157,7 +170,9 @@ def _metadata(file: ProblemFile, summary: dict[str, Any]) -> dict[str, Any]:
     return {"problem": file.problem.describe(), **{name: summary[name] for name in told}}
 
 
-def _write(model: CPModel | TuckerModel | ReducedModel, folder: Path, metadata: dict[str, Any]) -> list[Path]:
+def _write(
+    model: CPModel | TuckerModel | ReducedModel | SlabModel, folder: Path, metadata: dict[str, Any]
+) -> list[Path]:
     """Write the solution and its pictures, each aside and then renamed; a folder made in vain is removed."""
     from inntd.results import save_pictures
 
@@ -180,9 +195,9 @@ def _info(options: argparse.Namespace) -> int:
     model = inntd.load(options.model)
     rows = [
         ("model", f"{type(model).__name__}, {options.model.stat().st_size:,} bytes"),
-        ("modes" if isinstance(model.rank, int) else "ranks", f"{model.rank}"),
+        _size(model),
         ("parameters", f"{parameter_count(model):,}"),
-        ("dtype", str(model.factors[0].dtype).removeprefix("torch.")),
+        ("dtype", str(model.dtype).removeprefix("torch.")),
         ("L2 norm", f"{float(model.norm()):.6g}"),
     ]
     for text, group in itertools.groupby(model.axes, key=_describe_axis):
@@ -194,6 +209,13 @@ def _info(options: argparse.Namespace) -> int:
     if "problem" in model.metadata:
         print(f"\nThe problem that it solves:\n{model.metadata['problem']}")
     return DONE
+
+
+def _size(model: Any) -> tuple[str, str]:
+    if isinstance(model, inntd.SlabModel):
+        ranks = [slab.rank for slab in model.slabs]
+        return "slabs", f"{len(ranks)}, ranks {', '.join(map(str, ranks))}"
+    return "modes" if isinstance(model.rank, int) else "ranks", f"{model.rank}"
 
 
 def _describe_axis(axis: Any) -> str:

@@ -105,6 +105,8 @@ class Answer(Generic[Model]):
         Choices that the solver made, in words.
     fields
         The unknowns by name, each over its own axes: of several unknowns `model` holds all as components.
+    route
+        How it was found: the `method` of :func:`inntd.solve` that an automatic choice came to, or ``"slabs"``.
     """
 
     model: Model
@@ -116,6 +118,7 @@ class Answer(Generic[Model]):
     history: tuple[Step, ...] = ()
     notes: tuple[str, ...] = field(default=())
     fields: dict[str, Model] = field(default_factory=dict)
+    route: str = ""
 
     @property
     def converged(self) -> bool:
@@ -129,5 +132,6 @@ class Answer(Generic[Model]):
             f"error estimate  {self.error_estimate}",
             f"seconds         {self.seconds:.3g}",
         ]
+        lines += [f"route           {self.route}"] if self.route else []
         lines += [f"note            {note}" for note in self.notes]
         return "\n".join(lines)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import sympy
 from sympy.core.relational import Relational
 
+from inntd._kernels import blas_threads
 from inntd.problems.algebra import (
     AT_START,
     COORDINATE,
@@ -180,6 +181,7 @@ class Numerical:
             known = self._known[expression] = self._separate(expression) if same else self.resolve(terms)
         return known
 
+    @blas_threads()
     def _separate(self, expression: sympy.Expr) -> Terms:
         positions = sorted(self.separator.scope(expression).axes)
         axes = [self.separator.axes[i] for i in positions]

@@ -274,11 +274,29 @@ def _method(name: str, value: object) -> str:
     return value
 
 
+def _merge(name: str, value: object) -> list[str]:
+    if not isinstance(value, list) or not value or not all(isinstance(axis, str) for axis in value):
+        raise TypeError(f'{name} must be a list of names of axes, such as ["x", "y"], got {value!r}')
+    return value
+
+
+def _slabs(name: str, value: object) -> int | str | list[float]:
+    if isinstance(value, list):
+        return [tables.number(f"{name}[{i}]", time) for i, time in enumerate(value)]
+    if isinstance(value, str):
+        return _checks.one_of(name, value, ("auto",))
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f'{name} must be a number of slabs, a list of times or "auto", got {value!r}')
+    return _checks.positive_int(name, value)
+
+
 _OPTIONS: dict[str, Callable[[str, Any], Any]] = {
     "tolerance": lambda name, value: _checks.relative_error(name, tables.number(name, value)),
     "rank": _checks.positive_int,
     "seed": lambda name, value: _checks.positive_int(name, value, minimum=0),
     "method": _method,
+    "merge": _merge,
+    "slabs": _slabs,
     "threads": _checks.positive_int,
 }
 

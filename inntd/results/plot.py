@@ -17,6 +17,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from inntd import _checks
+from inntd.models import SlabModel
 from inntd.models.atomic import write_atomically
 from inntd.models.reduced import ReducedModel
 
@@ -97,13 +98,15 @@ def plot_factors(model: CPModel | TuckerModel, *, modes: int = 3) -> Figure:
     return figure
 
 
-def plot_slice(model: SeparatedModel | ReducedModel, *names: str, at: Mapping[str, float] | None = None) -> Figure:
+def plot_slice(
+    model: SeparatedModel | ReducedModel | SlabModel, *names: str, at: Mapping[str, float] | None = None
+) -> Figure:
     """Plot the model along one axis (a curve) or two axes (filled contours), all other coordinates held still.
 
     Parameters
     ----------
-    model : CPModel
-        A separated model.
+    model
+        A separated or reduced model, or one in time slabs.
     *names : str
         One or two names of axes that are not discrete. Default: the first two, those of kind ``"space"`` before others.
     at : mapping of str to float, optional
@@ -149,10 +152,13 @@ def plot_slice(model: SeparatedModel | ReducedModel, *names: str, at: Mapping[st
     return figure
 
 
-def save_pictures(model: CPModel | TuckerModel | ReducedModel, folder: str | os.PathLike[str]) -> list[Path]:
+def save_pictures(
+    model: CPModel | TuckerModel | ReducedModel | SlabModel, folder: str | os.PathLike[str]
+) -> list[Path]:
     """Write ``factors.png`` and, unless every axis is discrete, ``slice.png`` into `folder`; return their paths.
 
-    A reduced model has no factors along its parameters: of it only a slice is drawn.
+    A reduced model has no factors along its parameters, and time slabs have different ones: of them only a slice is
+    drawn.
 
     Both are drawn before either is written, and each is written aside and then renamed: a failure leaves older pictures
     as they were.
@@ -167,7 +173,7 @@ def save_pictures(model: CPModel | TuckerModel | ReducedModel, folder: str | os.
     ...     [path.name for path in save_pictures(u, folder)]
     ['factors.png', 'slice.png']
     """
-    figures = {} if isinstance(model, ReducedModel) else {PICTURES[0]: plot_factors(model)}
+    figures = {} if isinstance(model, ReducedModel | SlabModel) else {PICTURES[0]: plot_factors(model)}
     if any(not axis.discrete for axis in model.axes):
         figures[PICTURES[1]] = plot_slice(model)
     contents = {Path(folder) / name: _rendered(figure) for name, figure in figures.items()}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
-from inntd.models import SeparatedModel
+from inntd.models import SeparatedModel, SlabModel
 from inntd.models.reduced import ReducedModel
 from inntd.models.result import Answer
 from inntd.problems import Problem
@@ -17,6 +17,8 @@ from inntd.problems import Problem
 __all__ = ["error_against_exact", "parameter_count", "readable", "summarise", "table"]
 
 SAMPLES = 10_000
+
+Model: TypeAlias = SeparatedModel | ReducedModel | SlabModel
 
 
 def summarise(problem: Problem, answer: Answer[Any]) -> dict[str, Any]:
@@ -31,8 +33,8 @@ def summarise(problem: Problem, answer: Answer[Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``title, axes, modes`` (found by the solver), ``rank`` (with those of the boundary values; a list of ranks
-        for a Tucker model), ``parameters,
+        ``title, axes, route, modes`` (found by the solver), ``rank`` (with those of the boundary values; a list of
+        ranks for a Tucker model, a list with the rank of each slab for time slabs), ``parameters,
         status, message, notes, error_estimate`` (``algebraic, discretisation, total``), ``error`` and ``error_by``
         (see :func:`error_against_exact`), ``seconds, setup_seconds``. Numbers that are not finite are None.
 
@@ -52,8 +54,9 @@ def summarise(problem: Problem, answer: Answer[Any]) -> dict[str, Any]:
     summary = {
         "title": problem.title,
         "axes": len(answer.model.axes),
+        "route": answer.route,
         "modes": answer.modes,
-        "rank": list(answer.model.rank) if isinstance(answer.model.rank, tuple) else answer.model.rank,
+        "rank": _rank(answer.model),
         "parameters": parameter_count(answer.model),
         "status": answer.status,
         "message": answer.message,
@@ -71,7 +74,7 @@ def summarise(problem: Problem, answer: Answer[Any]) -> dict[str, Any]:
     return {name: _finite(value) for name, value in summary.items()}
 
 
-def error_against_exact(problem: Problem, model: SeparatedModel | ReducedModel) -> tuple[float | None, str]:
+def error_against_exact(problem: Problem, model: Model) -> tuple[float | None, str]:
     """Return the relative L2 error against the problem's exact solution, and in words how it was computed.
 
     By quadrature where the exact solution factors by axis and the model does; else from 10,000 random points (a fixed
@@ -93,14 +96,14 @@ def error_against_exact(problem: Problem, model: SeparatedModel | ReducedModel) 
     exact = np.asarray(problem.exact_function(points), dtype=np.float64)
     if not exact.any():
         return None, "the exact solution is zero"
-    if problem.exact is not None and not isinstance(model, ReducedModel):
+    if problem.exact is not None and isinstance(model, SeparatedModel):
         return float(model.error(problem.exact)), "quadrature"
     with torch.no_grad():
         values = model(torch.from_numpy(points)).double().numpy()
     return float(np.linalg.norm(values - exact) / np.linalg.norm(exact)), f"{SAMPLES:,} random points"
 
 
-def parameter_count(model: SeparatedModel | ReducedModel) -> int:
+def parameter_count(model: Model) -> int:
     """Return how many numbers the model has.
 
     Examples
@@ -125,7 +128,9 @@ def readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
         if estimate["total"] is not None
     ]
     rank = summary["rank"]
-    if isinstance(rank, list):
+    if summary["route"] == "slabs":
+        modes = f"{summary['modes']} at most, in {len(rank)} time slabs"
+    elif isinstance(rank, list):
         modes = "Tucker ranks " + " x ".join(str(r) for r in rank)
     else:
         lifted = rank - summary["modes"]
@@ -133,6 +138,7 @@ def readable(summary: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("problem", summary["title"] or "untitled"),
         ("axes", f"{summary['axes']}"),
+        *([("route", summary["route"])] if summary["route"] else []),
         ("modes", modes),
         ("parameters", f"{summary['parameters']:,}"),
         ("error estimate", total + (f"  ({', '.join(parts)})" if parts else "")),
@@ -164,7 +170,13 @@ def table(rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def _random_points(model: SeparatedModel | ReducedModel) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _rank(model: Model) -> Any:
+    if isinstance(model, SlabModel):
+        return [_rank(slab) for slab in model.slabs]  # type: ignore[arg-type]  # the slabs are separated models
+    return list(model.rank) if isinstance(model.rank, tuple) else model.rank
+
+
+def _random_points(model: Model) -> np.ndarray[Any, np.dtype[np.float64]]:
     generator = np.random.default_rng(0)
     columns = [
         generator.integers(axis.size, size=SAMPLES).astype(np.float64)

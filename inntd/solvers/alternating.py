@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 # Below this relative change a double-precision alternating solve only moves round-off about.
 FLOOR = 1e-12
+# Estimates below which rounding is what ends progress, rather than the route.
+ROUNDING = 1e-8
 # Modes from which on they may be settled while they grow.
 FIRST_SETTLING = 8
 # So large a relative change by further modes means that the modes asked for are no answer yet.
@@ -66,6 +68,8 @@ class Plan:
         the few sweeps after each leave them far from the best. None: only at the end.
     background
         L2 norm of what the modes are added to, such as an earlier solution: changes are relative to no less.
+    give_up
+        With an automatic choice: modes after which it is time for an altogether different route, if there is one.
     """
 
     tolerance: float | None
@@ -83,6 +87,7 @@ class Plan:
     patience: int = 6
     settling: float | None = None
     background: float = 0.0
+    give_up: int | None = None
 
 
 @dataclass
@@ -140,7 +145,8 @@ class State:
 class Outcome:
     """Nodal factors on the free nodes and how the run ended.
 
-    They are the modes of a CP model, or the bases of a Tucker model if there is a `core`.
+    They are the modes of a CP model, or the bases of a Tucker model if there is a `core`; `route` is the method that
+    found them.
     """
 
     factors: list[Vector]
@@ -151,6 +157,7 @@ class Outcome:
     repaired: int
     core: Vector | None = None
     notes: tuple[str, ...] = ()
+    route: str = "alternating"
 
 
 def nothing_free(system: DiscreteSystem) -> Outcome | None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from inntd.models.memory import USABLE, available_bytes
 from inntd.models.result import Step
-from inntd.solvers.alternating import FLOOR, Outcome, Plan, interrupted, solve_alternating
-from inntd.solvers.direct import direct_route, solve_direct, system_has_fixed
+from inntd.solvers.alternating import FLOOR, ROUNDING, Outcome, Plan, interrupted, solve_alternating
+from inntd.solvers.direct import direct_bytes, direct_route, solve_direct, system_has_fixed
 from inntd.solvers.free import FreeSystem, Vector, definite_sign, free_system, symmetric
 from inntd.solvers.minimal_residual import solve_minimal_residual
 from inntd.solvers.nullspace import SINGULAR, cancellation, constant_nullspace, singular_message
@@ -27,6 +28,8 @@ MANY_MODES = 200
 SOME_MODES = 30
 # Where minimal residual and Tucker-Galerkin are worth a try when alternating updates fail.
 MANY_TERMS = 16
+# Functions of one axis in a load that few modes of a solution do not follow.
+MANY_LOADS = 10
 COUPLED_AXES = 6
 DIRECT_SECONDS = 20.0
 
@@ -39,7 +42,8 @@ def solve_automatic(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> 
     if axes == 2:
         free = free_system(system)
         route = direct_route(free, constant_nullspace(system))
-        if route is not None and route.seconds <= DIRECT_SECONDS:
+        fits = direct_bytes(free) <= USABLE * available_bytes()
+        if route is not None and route.seconds <= DIRECT_SECONDS and fits:
             return _two_axes(system, free, plan, watch)
     coupled = int((system.terms != 0).any(axis=0).sum())  # the others see their mass matrix only
     if 3 <= coupled < COUPLED_AXES and axes <= COUPLED_AXES and plan.tolerance and plan.rank >= MANY_MODES:
@@ -48,21 +52,57 @@ def solve_automatic(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> 
 
 
 def _some_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
-    """Try some modes; where they do not do, a core tensor holds more than ever more modes would."""
+    """Try some modes; where they do not do, a core tensor holds more than ever more modes would.
+
+    What travels needs many modes for certain: there the core comes first.
+    """
+    if _travelling(system):
+        found = _by_tucker(system, plan, watch, "the load has many functions of time")
+        return (
+            found if found.status in ("converged", "interrupted") else _better(found, _many_axes(system, plan, watch))
+        )
     outcome = _many_axes(system, replace(plan, rank=SOME_MODES), watch)
-    if outcome.status != "max_rank" or constant_nullspace(system):
-        return outcome if outcome.status != "max_rank" else _many_axes(system, plan, watch)
+    short = outcome.status == "max_rank"
+    stuck = outcome.status == "stagnated" and outcome.route == "alternating" and outcome.estimate > ROUNDING
+    if not (short or stuck) or constant_nullspace(system):
+        return _many_axes(system, plan, watch) if short else outcome
+    reason = f"{SOME_MODES} modes by alternating updates do not reach the tolerance" if short else "modes stagnate"
+    try:
+        found = _by_tucker(system, plan, watch, reason)
+    except KeyboardInterrupt:
+        return interrupted(outcome)
+    if found.status in ("converged", "interrupted") or stuck:
+        return _better(outcome, found)
+    return _better(found, _many_axes(system, plan, watch))
+
+
+def _by_tucker(system: DiscreteSystem, plan: Plan, watch: Watch, reason: str) -> Outcome:
     found = solve_tucker(system, replace(plan, rank=DEFAULT_MODES), watch)
-    note = f"{SOME_MODES} modes by alternating updates do not reach the tolerance: solved by Tucker-Galerkin instead"
-    found = replace(found, notes=(*found.notes, note))
-    if found.status == "interrupted":
-        best = min((outcome, found), key=lambda tried: tried.estimate)
-        return replace(best, status=found.status, message=found.message)
-    return found if found.status == "converged" else _many_axes(system, plan, watch)
+    return replace(found, notes=(*found.notes, f"{reason}: solved by Tucker-Galerkin instead"), route="tucker")
+
+
+def _travelling(system: DiscreteSystem) -> bool:
+    """Whether the load takes many different functions of time and of some other axis, as that of a moving source."""
+    if constant_nullspace(system):
+        return False
+    counts = [own.shape[1] for own in system.vectors]
+    times = [d for d, axis in enumerate(system.axes) if axis.kind == "time"]
+    return any(counts[d] >= MANY_LOADS and max(counts[:d] + counts[d + 1 :], default=0) >= MANY_LOADS for d in times)
+
+
+def _better(*tried: Outcome) -> Outcome:
+    """Return what converged, or else the outcome of the least estimate; interrupted, if the last was."""
+    converged = [outcome for outcome in tried if outcome.status == "converged"]
+    best = min(converged or tried, key=lambda outcome: outcome.estimate)
+    if tried[-1].status == "interrupted":
+        return replace(best, status="interrupted", message=tried[-1].message)
+    return best
 
 
 def _many_axes(system: DiscreteSystem, plan: Plan, watch: Watch) -> Outcome:
     """Solve by alternating updates; when these fail on an operator that is not definite, by other routes."""
+    if plan.give_up is not None:
+        plan = replace(plan, rank=min(plan.rank, plan.give_up))
     outcome = solve_by_updates(system, plan, watch)
     if not _dissatisfied(outcome, plan):
         return outcome
@@ -88,20 +128,21 @@ def _rescued(system: DiscreteSystem, free: FreeSystem, outcome: Outcome, plan: P
     """Try the routes for indefinite and convective operators, and return the outcome with the least estimate."""
     tried = [outcome]
     if symmetric(free) or _convective(system):
-        for name, solver, suits in (
-            ("minimal residual", solve_minimal_residual, len(free.terms) <= MANY_TERMS),
-            ("Tucker-Galerkin", solve_tucker, 3 <= len(free.sizes) <= COUPLED_AXES and plan.tolerance is not None),
+        few_axes = 3 <= len(free.sizes) <= COUPLED_AXES
+        for name, route, solver, suits in (
+            ("minimal residual", "minimal_residual", solve_minimal_residual, len(free.terms) <= MANY_TERMS),
+            ("Tucker-Galerkin", "tucker", solve_tucker, few_axes and plan.tolerance is not None),
         ):
             if not suits or constant_nullspace(system):
                 continue
             own = replace(plan, rank=min(plan.rank, DEFAULT_MODES)) if solver is solve_tucker else plan
             found = solver(system, own, watch)
             reason = "the operator is indefinite" if outcome.repaired else "Galerkin updates stagnated"
-            tried.append(replace(found, notes=(*found.notes, f"{reason}: solved by {name} instead of alternating")))
+            note = f"{reason}: solved by {name} instead of alternating"
+            tried.append(replace(found, notes=(*found.notes, note), route=route))
             if found.status in ("converged", "interrupted"):
                 break
-    converged = [found for found in tried if found.status == "converged"]
-    return min(converged or tried, key=lambda found: found.estimate)
+    return _better(*tried)
 
 
 def solve_by_updates(system: DiscreteSystem, plan: Plan, watch: Watch = None) -> Outcome:
@@ -232,4 +273,5 @@ def _two_axes(system: DiscreteSystem, free: FreeSystem, plan: Plan, watch: Watch
         if outcome is None:
             raise
         return interrupted(outcome)
-    return replace(outcome, notes=(*outcome.notes, f"two axes, solved directly for all coefficients: {reason}"))
+    note = f"two axes, solved directly for all coefficients: {reason}"
+    return replace(outcome, notes=(*outcome.notes, note), route="direct")

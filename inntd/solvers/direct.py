@@ -18,6 +18,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from inntd.axes.banded import BandedMatrix
+from inntd.models.memory import refuse_beyond
 from inntd.models.result import Status, Step
 from inntd.solvers.alternating import Outcome, Plan
 from inntd.solvers.compress import truncated_matrix, truncated_tensor
@@ -99,6 +100,8 @@ def solve_direct(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], Non
             f"method must not be 'direct' for an operator of {len(free.terms)} terms on {sizes} nodes: no axes that "
             "can be diagonalised, or too many coefficients; use method='auto'"
         )
+    refuse_beyond("a direct solution of all coefficients", direct_bytes(free), None,
+                  "use fewer elements, or method='alternating'")  # fmt: skip
     tensor, margin, spaces = _coefficients(free, route, nullspace)
     if not np.isfinite(tensor).all():
         return _nothing(
@@ -113,6 +116,11 @@ def solve_direct(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], Non
     if watch is not None:
         watch(outcome.history[-1])
     return outcome
+
+
+def direct_bytes(system: FreeSystem) -> int:
+    """Return the memory of a direct solution: a few arrays of all coefficients, and eigenvectors of each axis."""
+    return 8 * (4 * int(np.prod(system.sizes, dtype=object)) + 3 * sum(n * n for n in system.sizes))
 
 
 def system_has_fixed(system: DiscreteSystem) -> bool:

@@ -15,7 +15,9 @@ from inntd.models.reduced import ReducedModel
 from inntd.models.result import Answer, ErrorEstimate, Step
 from inntd.problems import Problem
 from inntd.solvers.affine import Affine, affine_problem
+from inntd.solvers.lost import told
 from inntd.solvers.reduced_basis import Reduced, reduce
+from inntd.solvers.training_set import training_points
 
 INTERPOLATION = 1e-3  # share of the tolerance for the functions of the parameters
 BEST_INTERPOLATION = 1e-11
@@ -60,13 +62,23 @@ def solve_reduced_basis(
     ]
     if affine.interpolation > 1e-14:
         notes.append(f"coefficients interpolated along parameters with errors up to {affine.interpolation:.1e}")
+    axes = [affine.axes[d] for d in affine.parameters]
+    lost = told(found.system, affine.products, axes, training_points(axes, seed))
+    notes += [lost] if lost is not None else []
     model = _model(affine, found)
     model.metadata["snapshots"] = found.snapshots.tolist()
     model.metadata["guaranteed_bound"] = found.bound if np.isfinite(found.bound) else None
-    estimate, seconds = ErrorEstimate(found.estimate), time.perf_counter() - begin
-    fields = {problem.unknown.name: model} if len(problem.unknowns) == 1 else {}
     return Answer(
-        model, found.status, found.message, estimate, model.rank, seconds, found.history, tuple(notes), fields
+        model,
+        found.status,
+        found.message,
+        ErrorEstimate(found.estimate),
+        model.rank,
+        time.perf_counter() - begin,
+        found.history,
+        tuple(notes),
+        {problem.unknown.name: model} if len(problem.unknowns) == 1 else {},
+        "reduced_basis",
     )
 
 

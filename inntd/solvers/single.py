@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from inntd._version import __version__
 from inntd.models import CPModel, TuckerModel
 from inntd.models.result import Step
 from inntd.problems import Problem
@@ -99,7 +98,8 @@ def solve_single(
         notes.append("only natural or periodic boundaries: the solution is fixed by a zero mean")
     if outcome.repaired:
         notes.append(f"{outcome.repaired} block systems were indefinite and solved by elimination")
-    model.metadata |= _provenance(outcome, plan, method)
+    if method not in ("auto", outcome.route):
+        outcome = replace(outcome, route=method)
     if problem.component is not None:
         model.metadata["components"] = problem.setting.names()
     return Solved(model, outcome, tuple(notes), added)
@@ -158,15 +158,6 @@ def _lifted_tucker(system: DiscreteSystem) -> TuckerModel:
     for coefficient, place in system.lifting.terms:
         core[place] += coefficient
     return TuckerModel.from_factors(system.axes, core, system.lifting.vectors)
-
-
-def _provenance(outcome: Outcome, plan: Plan, method: str) -> dict[str, Any]:
-    """What a saved model tells about its origin; an infinite estimate has no place in JSON."""
-    return {
-        "solver": {"method": method, "seed": plan.seed, "version": __version__},
-        "status": outcome.status,
-        "error_estimate": outcome.estimate if np.isfinite(outcome.estimate) else None,
-    }
 
 
 def _without_mean(model: CPModel | TuckerModel) -> CPModel | TuckerModel:

@@ -20,6 +20,9 @@ Slabs: TypeAlias = int | Sequence[float] | Literal["auto"]
 RADII = 9.0
 SAMPLES = 4  # per element in time, to follow a source
 MOST_SAMPLES = 4000
+# When slabs are taken without being asked for: paths of so many slabs, and sources of no more terms.
+SURELY = 1.5
+MOST_TERMS = 300
 
 
 def split(axis: Axis, slabs: Slabs, problem: Problem | None = None) -> tuple[Axis, list[int]]:
@@ -110,11 +113,51 @@ def source_path(axis: Axis, problem: Problem) -> tuple[Array, Array]:
     of radius r (standard deviation) and the same a little further, by d, is d / (sqrt(2) r). Sources that only grow or
     fade do not turn.
     """
+    times, values, gram = _source(axis, problem)
+    products = values @ gram
+    norms = np.sqrt(np.maximum(np.einsum("tr,tr->t", products, values), 0.0))
+    inner = np.einsum("tr,tr->t", products[:-1], values[1:])
+    known = norms > 1e-6 * norms.max()
+    both = known[:-1] & known[1:]
+    cosine = np.ones(len(inner))
+    cosine[both] = inner[both] / (norms[:-1] * norms[1:])[both]
+    # The angle from the cosine alone would lose half of the digits, which small angles here can spare.
+    turned = np.sqrt(2.0) * np.arccos(np.clip(cosine, -1.0, 1.0))
+    turned[turned < 1e-5] = 0.0
+    return times, np.concatenate([[0.0], np.cumsum(turned)])
+
+
+def travels(problem: Problem) -> float | None:
+    """Return the path of a source that surely travels, in its radii; None of one that does not, or may not.
+
+    A source that turns within a few functions, as one that oscillates does, has a long path and goes nowhere: over a
+    path of so many radii, one that travels takes about as many functions to one per cent.
+    """
+    times = [axis for axis in problem.axes if axis.kind == "time" and not axis.periodic]
+    if not times or not problem.load or len(problem.load) > MOST_TERMS:
+        return None
+    axis = times[0]
+    d = problem.axes.index(axis)
+    if len({term.forms[d].weight for term in problem.load}) <= RADII / 2:
+        return None
+    _, path = source_path(axis, problem)
+    length = float(path[-1])
+    meshed = axis.elements >= int(np.ceil(length / RADII)) * max(2 * _largest_patch(axis), 1)
+    if length < SURELY * RADII or not meshed:
+        return None
+    _, values, gram = _source(axis, problem)
+    energies, vectors = np.linalg.eigh(gram)
+    functions = np.linalg.svd(values @ (vectors * np.sqrt(np.maximum(energies, 0.0))), compute_uv=False)
+    return length if int((functions > 0.01 * functions[0]).sum()) >= 0.5 * length else None
+
+
+def _source(axis: Axis, problem: Problem) -> tuple[Array, Array, Array]:
+    """Return times, the terms' factors at these (T, R), and inner products (R, R) of their parts in all else."""
     step = max(1, -(-axis.elements * SAMPLES // MOST_SAMPLES))
     nodes = axis.nodes[::step] if axis.elements % step == 0 else np.append(axis.nodes[::step], axis.nodes[-1])
     times = np.interp(np.linspace(0, len(nodes) - 1, SAMPLES * (len(nodes) - 1) + 1), np.arange(len(nodes)), nodes)
     if not problem.load:
-        return times, np.zeros(len(times))
+        return times, np.zeros((len(times), 1)), np.ones((1, 1))
     gram = np.ones((len(problem.load), len(problem.load)))
     values, sizes = np.ones((len(times), 1)), np.ones(len(problem.load))
     for d, own in enumerate(problem.axes):
@@ -129,18 +172,7 @@ def source_path(axis: Axis, problem: Problem) -> tuple[Array, Array]:
             scale = np.sqrt(np.maximum(weights @ columns**2, 1e-300))
             gram *= (columns / scale).T @ (weights[:, None] * (columns / scale))
             sizes = sizes * scale
-    values = values * sizes * np.array([term.coefficient for term in problem.load])
-    products = values @ gram
-    norms = np.sqrt(np.maximum(np.einsum("tr,tr->t", products, values), 0.0))
-    inner = np.einsum("tr,tr->t", products[:-1], values[1:])
-    known = norms > 1e-6 * norms.max()
-    both = known[:-1] & known[1:]
-    cosine = np.ones(len(inner))
-    cosine[both] = inner[both] / (norms[:-1] * norms[1:])[both]
-    # The angle from the cosine alone would lose half of the digits, which small angles here can spare.
-    turned = np.sqrt(2.0) * np.arccos(np.clip(cosine, -1.0, 1.0))
-    turned[turned < 1e-5] = 0.0
-    return times, np.concatenate([[0.0], np.cumsum(turned)])
+    return times, values * sizes * np.array([term.coefficient for term in problem.load]), gram
 
 
 def _values(weight: object, points: Array) -> Array:

@@ -166,7 +166,12 @@ def _advance(
         tolerance = min(tolerance, SEPARATION * plan.tolerance)
     problem = on_time_axis(first, part, continued=bool(march.slabs), separation_tolerance=tolerance)
     background = march.start_norm * math.sqrt(part.domain[1] - part.domain[0])
-    solved = solve_single(problem, replace(plan, background=background), method, watch, march.start)
+    try:
+        solved = solve_single(problem, replace(plan, background=background), method, watch, march.start)
+    except (ValueError, MemoryError, np.linalg.LinAlgError) as failure:
+        if not march.slabs:
+            raise
+        return "diverged", _told(part, str(failure))
     outcome = solved.outcome
     nothing = outcome.status == "interrupted" and not np.isfinite(outcome.estimate)
     if march.slabs and (nothing or outcome.status == "diverged"):
@@ -224,12 +229,7 @@ def _answer(
     if stopped is None:
         stopped = _verdict(estimate, count, plan)
     status, message = stopped
-    model.metadata |= {
-        "solver": slabs[0].model.metadata["solver"],
-        "status": status,
-        "error_estimate": estimate if np.isfinite(estimate) else None,
-        "handovers": [step.handover for step in march.history[:-1]],
-    }
+    model.metadata["handovers"] = [step.handover for step in march.history[:-1]]
     if "components" in slabs[0].model.metadata:
         model.metadata["components"] = slabs[0].model.metadata["components"]
     worst = max((step.handover for step in march.history), default=0.0)
@@ -245,6 +245,7 @@ def _answer(
         tuple(march.history),
         tuple(notes),
         _fields(slabs, whole, model),
+        "slabs",
     )
 
 

@@ -2,66 +2,46 @@
 
 from __future__ import annotations
 
-import sys
 import time as clock
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
-import numpy as np
-import torch
-from tqdm import tqdm
-
-from inntd import _checks
-from inntd._kernels import blas_threads
-from inntd._version import __version__
 from inntd.axes import Axis
 from inntd.models import CPModel, SlabModel, TuckerModel
 from inntd.models.reduced import ReducedModel
-from inntd.models.result import Answer, ErrorEstimate, Step
+from inntd.models.result import Answer
 from inntd.problems import Problem
-from inntd.solvers.alternating import Plan
-from inntd.solvers.fields import fields_by_name
-from inntd.solvers.reduced_route import solve_reduced_basis
-from inntd.solvers.single import ROUTES, solve_single
-from inntd.solvers.single import Method as SeparatedMethod
+from inntd.solvers import routes
+from inntd.solvers.fallback import solve_by_choice
+from inntd.solvers.finish import finished
+from inntd.solvers.options import Method, Options, Progress, SeparatedMethod
 from inntd.solvers.slab_lengths import Slabs
-from inntd.solvers.slabs import solve_slabs
-from inntd.solvers.tucker_galerkin import DEFAULT_MODES
 
-# Share of the tolerance that numerical separation of coefficients may take.
-SEPARATION = 0.1
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-Method = SeparatedMethod | Literal["reduced_basis"]
 
-DEFAULT_TOLERANCE = 1e-6
-DEFAULT_LARGEST_RANK = 200
+class Common(TypedDict, total=False):
+    """Arguments that every route takes."""
+
+    rank: int | None
+    tolerance: float | None
+    seed: int
+    threads: int | None
+    progress: bool | None
+
+
+@overload
+def solve(problem: Problem, *, method: SeparatedMethod, **common: Unpack[Common]) -> Answer[CPModel | TuckerModel]: ...
 
 
 @overload
 def solve(
     problem: Problem,
     *,
-    rank: int | None = None,
-    tolerance: float | None = None,
-    method: SeparatedMethod = "auto",
-    seed: int = 0,
-    threads: int | None = None,
-    progress: bool | None = None,
-) -> Answer[CPModel | TuckerModel]: ...
-
-
-@overload
-def solve(
-    problem: Problem,
-    *,
-    rank: int | None = None,
-    tolerance: float | None = None,
     method: Literal["reduced_basis"],
     merge: Sequence[Axis | str] | None = None,
-    seed: int = 0,
-    threads: int | None = None,
-    progress: bool | None = None,
+    **common: Unpack[Common],
 ) -> Answer[ReducedModel]: ...
 
 
@@ -71,13 +51,13 @@ def solve(
     *,
     slabs: Slabs,
     time: Axis | None = None,
-    rank: int | None = None,
-    tolerance: float | None = None,
-    method: SeparatedMethod = "auto",
-    seed: int = 0,
-    threads: int | None = None,
-    progress: bool | None = None,
+    method: Literal["auto"] | SeparatedMethod = "auto",
+    **common: Unpack[Common],
 ) -> Answer[SlabModel]: ...
+
+
+@overload
+def solve(problem: Problem, *, method: Literal["auto"] = "auto", **common: Unpack[Common]) -> Answer[Any]: ...
 
 
 def solve(
@@ -93,7 +73,7 @@ def solve(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Answer[Any]:
-    """Solve a linear problem without data, by Galerkin in separated (CP) form.
+    """Solve a linear problem without data, by Galerkin in a form that suits it.
 
     Parameters
     ----------
@@ -103,17 +83,18 @@ def solve(
     rank
         Number of modes: computed exactly so many when no tolerance is given, at most so many otherwise (default 200).
     tolerance
-        Relative L2 error over all axes at which to stop adding modes, judged by the change in the last growth step
-        (default 1e-6 when no rank is given either).
+        Relative L2 error over all axes to be reached, as estimated (default 1e-6 when no rank is given either).
     method
-        ``"alternating"``: greedy growth with updates of all modes. ``"greedy"``: the paper's Algorithm 3 without
-        updates, for comparison. ``"direct"``: all coefficients at once by diagonalising the axes, then the best modes;
-        for two axes, or a few short ones. ``"tucker"``: the best combination of the functions of a few CP modes
+        ``"auto"`` chooses by the class of the problem (see :mod:`inntd.solvers.choice`), tries another route where one
+        fails, and says so in the answer's notes; with a `rank` the answer is a separated model. By hand:
+        ``"alternating"``: greedy growth of a CP model with updates of all modes. ``"greedy"``: the paper's Algorithm 3
+        without updates, for comparison. ``"direct"``: all coefficients at once by diagonalising the axes, then the best
+        modes; for two axes, or a few short ones. ``"tucker"``: the best combination of the functions of a few CP modes
         (`rank` of them, default 6), updated axis by axis, for up to about six coupled axes; gives a `TuckerModel`.
-        ``"minimal_residual"``: alternating updates that minimise the residual, for indefinite operators. ``"auto"``:
-        alternating, and another route where it does not suit; a note in the answer says why. ``"reduced_basis"``: full
-        solutions at a few parameters, picked by the residual, and Galerkin in their span for every other; for strong or
-        many coupled parameters, and convection; gives a `ReducedModel`. Its `tolerance` is that of the worst parameter.
+        ``"minimal_residual"``: alternating updates that minimise the residual, for indefinite operators.
+        ``"reduced_basis"``: full solutions at a few parameters, picked by the residual, and Galerkin in their span for
+        every other; for strong or many coupled parameters, and convection; gives a `ReducedModel`. Its `tolerance` is
+        that of the worst parameter.
     merge
         With ``"reduced_basis"`` only: the axes that full solutions are functions of, or their names; by default all but
         those of kind ``"parameter"``.
@@ -137,12 +118,15 @@ def solve(
     -------
     Answer
         Model, status, error estimate and history. Ctrl-C returns the best model so far, with status
-        ``"interrupted"``.
+        ``"interrupted"``; before there is any, a model of the boundary values alone. The model is of the class that the
+        route gives: `CPModel`, `TuckerModel`, `ReducedModel` or `SlabModel`.
 
     Raises
     ------
     ValueError
         If an argument is out of range, or the problem has no unique solution.
+    MemoryError
+        When what a route needs does not fit, with its size in GB, before it is taken.
 
     References
     ----------
@@ -160,93 +144,38 @@ def solve(
     >>> answer.status, answer.model.rank
     ('converged', 1)
     """
-    plan = _plan(rank, tolerance, method, seed)
-    if merge is not None and method != "reduced_basis":
-        raise ValueError(f"merge must be given with method='reduced_basis' only, got it with method={method!r}")
     begin = clock.perf_counter()
+    options = Options(rank, tolerance, method, merge, seed, threads, progress)
+    with options.running() as bar:
+        try:
+            answer = _answer(problem, slabs, time, options, bar)
+        except KeyboardInterrupt:
+            if not isinstance(problem, Problem):
+                raise
+            answer = routes.boundary_values(problem, slabs=slabs is not None)
+    return finished(answer, options, begin)
+
+
+def _answer(
+    problem: Problem | Callable[[Axis], Problem],
+    slabs: Slabs | None,
+    time: Axis | None,
+    options: Options,
+    bar: Progress,
+) -> Answer[Any]:
+    """Follow the route that was chosen by hand, or leave the choice to the problem."""
     if slabs is not None:
-        if method == "reduced_basis":
+        if options.method == "reduced_basis":
             raise ValueError("slabs do not go with method='reduced_basis': leave one of the two out")
-        with _Threads(threads), blas_threads(threads), _Progress(progress, plan) as bar:
-            return solve_slabs(problem, slabs, time, plan, method, bar.show)
+        bar.begin("time slabs")
+        return routes.marched(problem, options.plan, options.method, slabs, time, bar.show)
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
     if time is not None:
         raise ValueError(f"time is for problems that are functions of it, together with slabs; got time={time!r}")
-    if tolerance is not None:
-        problem = problem.refined(SEPARATION * tolerance)
-    with _Threads(threads), blas_threads(threads), _Progress(progress, plan) as bar:
-        if method == "reduced_basis":
-            return _reduced(problem, merge, plan, bar, begin)
-        solved = solve_single(problem, plan, method, bar.show)
-    outcome = solved.outcome
-    return Answer(
-        solved.model,
-        outcome.status,
-        outcome.message,
-        ErrorEstimate(outcome.estimate),
-        solved.modes,
-        clock.perf_counter() - begin,
-        outcome.history,
-        solved.notes,
-        fields_by_name(problem, solved.model),
-    )
-
-
-def _reduced(
-    problem: Problem, merge: Sequence[Axis | str] | None, plan: Plan, bar: _Progress, begin: float
-) -> Answer[ReducedModel]:
-    answer = solve_reduced_basis(problem, merge, plan.tolerance, plan.rank, plan.seed, bar.show)
-    estimate = answer.error_estimate.total
-    answer.model.metadata |= {
-        "solver": {"method": "reduced_basis", "seed": plan.seed, "version": __version__},
-        "status": answer.status,
-        "error_estimate": estimate if np.isfinite(estimate) else None,
-    }
-    return replace(answer, seconds=clock.perf_counter() - begin)
-
-
-def _plan(rank: int | None, tolerance: float | None, method: str, seed: int) -> Plan:
-    chosen = _checks.one_of("method", method, (*ROUTES, "reduced_basis"))
-    if rank is not None:
-        rank = _checks.positive_int("rank", rank)
-    if tolerance is not None:
-        tolerance = _checks.relative_error("tolerance", tolerance)
-    if rank is None and tolerance is None:
-        tolerance = DEFAULT_TOLERANCE
-    seed = _checks.positive_int("seed", seed, minimum=0)
-    largest = DEFAULT_MODES if chosen == "tucker" else DEFAULT_LARGEST_RANK
-    return Plan(tolerance, rank or largest, updates=chosen != "greedy", seed=seed)
-
-
-class _Threads:
-    """Sets torch's number of threads for the length of a solve."""
-
-    def __init__(self, threads: int | None) -> None:
-        self.threads = None if threads is None else _checks.positive_int("threads", threads)
-
-    def __enter__(self) -> None:
-        self.before = torch.get_num_threads()
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_num_threads(self.before)
-
-
-class _Progress:
-    """A bar that counts modes and shows the estimate."""
-
-    def __init__(self, wanted: bool | None, plan: Plan) -> None:
-        shown = sys.stderr.isatty() if wanted is None else bool(wanted)
-        self.bar = tqdm(total=plan.rank, unit="mode", desc="solve", disable=not shown, leave=False)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def show(self, step: Step) -> None:
-        self.bar.set_postfix_str(f"estimate {step.estimate:.1e}")
-        self.bar.update(step.modes - self.bar.n)
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
+    if options.method == "auto":
+        return solve_by_choice(problem, options, bar)
+    bar.begin(options.method)
+    if options.method == "reduced_basis":
+        return routes.reduced(options.refined(problem), options.plan, options.merge, bar.show)
+    return routes.separated(options.refined(problem), options.plan, options.method, bar.show)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import scipy.sparse.linalg
 
+from inntd.models.memory import refuse_beyond
 from inntd.models.result import Status, Step
 from inntd.solvers.alternating import FLOOR, Outcome, Plan, solve_alternating
 from inntd.solvers.core_system import solve_core, subspace
@@ -86,6 +87,7 @@ def solve_tucker(system: DiscreteSystem, plan: Plan, watch: Callable[[Step], Non
     begin = time.perf_counter()
     goal = plan.tolerance or DEFAULT_TOLERANCE
     plan, free = replace(plan, tolerance=goal), free_system(system)
+    _refuse_memory(free)
     history: list[Step] = []
     start_goal = START_GOAL
     while True:
@@ -146,6 +148,12 @@ def _check(system: DiscreteSystem) -> None:
         raise ValueError(
             "method must not be 'tucker' for a solution that is fixed by a zero mean only; use method='alternating'"
         )
+
+
+def _refuse_memory(free: FreeSystem) -> None:
+    """Refuse axes whose eigenvectors will not fit, before any are computed; the largest core is bounded anyway."""
+    vectors = sum(2 * n * n for d, n in enumerate(free.sizes) if free.used(d) != [0] and n <= LONGEST_AXIS)
+    refuse_beyond("the bases of a Tucker model", 8 * vectors, None, "use fewer elements, or method='alternating'")
 
 
 def _initial(free: FreeSystem, factors: Sequence[Vector], goal: float) -> State:
