@@ -127,3 +127,18 @@ def test_the_command_line_starts_without_the_libraries_of_formats() -> None:
     code = "import sys, inntd.cli; inntd.cli._parser(); print([m for m in sys.modules if 'inntd.results' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_info_tells_where_a_model_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = it.Axis("x", 0, 1, elements=8, unit="m")
+    u = it.unknown("u", x)
+    problem = it.Problem(strong=-it.laplacian(u) - 1, conditions=[u.on(x) == 0])
+    answer = it.solve(problem, tolerance=1e-6, progress=False)
+    answer.model.save(tmp_path / "u.inntd")
+    assert cli.main(["info", str(tmp_path / "u.inntd")]) == 0
+    rows = dict(
+        line.split(maxsplit=1) for line in capsys.readouterr().out.replace("error estimate", "estimate").splitlines()
+    )
+    assert rows["status"] == "converged"
+    assert float(rows["estimate"]) == pytest.approx(answer.error_estimate.total, rel=0.01)
+    assert it.__version__ in rows["solver"]

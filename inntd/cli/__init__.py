@@ -191,6 +191,7 @@ def _write(
 
 def _info(options: argparse.Namespace) -> int:
     from inntd.results import parameter_count, table
+    from inntd.results.provenance import provenance
 
     model = inntd.load(options.model)
     rows = [
@@ -203,7 +204,7 @@ def _info(options: argparse.Namespace) -> int:
     for text, group in itertools.groupby(model.axes, key=_describe_axis):
         names = [axis.name for axis in group]
         rows.append(("axis " + (names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]} ({len(names)})"), text))
-    print(table(rows))
+    print(table([*rows, *provenance(model.metadata)]))
     if isinstance(model.metadata.get("estimator"), dict):
         print(f"\n{training.describe(model.metadata['estimator'])}")
     if "problem" in model.metadata:

@@ -17,11 +17,11 @@ from inntd._version import __version__
 from inntd.axes import Axis
 from inntd.models.memory import refuse_beyond
 from inntd.results.export.portable import Array, Portable, portable
+from inntd.results.provenance import provenance
 
 LARGEST_GB = 0.1  # of a page; larger ones are slow to open
 LARGEST_CORE = 2_000_000  # entries that are contracted anew at each move of a slider
 SCRIPTS = ("explorer_model.js", "explorer_draw.js", "explorer_page.js")
-DESCRIBED = ("problem", "status", "message", "error_estimate", "error")
 
 
 def contents(
@@ -161,16 +161,5 @@ def _shares(axes: tuple[Axis, ...], indices: Any) -> list[dict[str, Any]]:
 def _about(model: Any, metadata: Mapping[str, Any]) -> str:
     """Return what the page tells of the model's origin."""
     lines = [f"{type(model).__name__}, {'rank' if isinstance(model.rank, int) else 'ranks'} {model.rank}"]
-    for key in DESCRIBED:
-        value = metadata.get(key)
-        if value is not None:
-            text = value if isinstance(value, str) else _worded(value)
-            lines.append(f"{key.replace('_', ' ')}:{chr(10) if chr(10) in text else ' '}{text}")
-    return "\n".join(lines)
-
-
-def _worded(value: Any) -> str:
-    """Return a number, or named numbers, in words."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_worded(part)}" for name, part in value.items() if part is not None)
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    lines += [f"{name}: {words}" for name, words in provenance(metadata)]
+    return "\n".join([*lines, "", str(metadata["problem"])] if "problem" in metadata else lines)
