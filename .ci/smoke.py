@@ -1,4 +1,4 @@
-"""Uses an installed inntd from a folder that is not the repository: solve, save, load, evaluate."""
+"""Uses an installed inntd from a folder that is not the repository: solve, save, load, evaluate, export."""
 
 import sys
 from pathlib import Path
@@ -22,4 +22,7 @@ points = torch.rand(100, 2, dtype=torch.float64, generator=torch.Generator().man
 values = it.load("square.inntd")(points).detach().numpy()
 error = float(np.abs(values - np.prod(np.sin(np.pi * points.numpy()), axis=1)).max())
 assert error < 1e-6, error
-print(f"{package}: solved, saved, loaded; largest error {error:.1e}")
+for name in ("square.html", "square.h", "square.npz"):  # their templates are files of the package
+    answer.model.export(name)
+    assert Path(name).stat().st_size > 1000
+print(f"{package}: solved, saved, loaded, exported; largest error {error:.1e}")

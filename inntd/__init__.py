@@ -30,6 +30,7 @@ from inntd.solvers import Answer, ErrorBound, ErrorEstimate, Goal, GoalError, er
 
 if TYPE_CHECKING:
     from inntd.results import statistics
+    from inntd.results.export import export
     from inntd.training.estimators import INNClassifier, INNRegressor
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "dt",
     "error_at",
     "error_bound",
+    "export",
     "goal_error",
     "grad",
     "identity",
@@ -79,11 +81,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what takes a second to import when it is first asked for: estimators, and statistics."""
+    """Import what takes a second to import when it is first asked for: estimators, statistics and exports."""
     if name == "statistics":
         from inntd.results import statistics
 
         return statistics
+    if name == "export":
+        from inntd.results.export import export
+
+        return export
     if name not in ("INNClassifier", "INNRegressor"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from inntd.training import estimators

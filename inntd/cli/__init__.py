@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import inntd
 from inntd import _kernels
-from inntd.cli import calibration, results, training
+from inntd.cli import calibration, export, results, training
 from inntd.cli.status import DONE, INTERRUPTED, MISTAKE, NOT_CONVERGED
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     training.add_commands(command)
     calibration.add_commands(command)
+    export.add_commands(command)
     results.add_commands(command)
     command("doctor", _doctor, "describe the installation: versions, instruction set, threads, CUDA")
     return parser

@@ -74,6 +74,7 @@ def _add_at(parser: argparse.ArgumentParser) -> None:
 
 def _info(options: argparse.Namespace) -> int:
     from inntd.results import table
+    from inntd.results.provenance import provenance
 
     model = inntd.load(options.model)
     facts = _facts(model, options.model)
@@ -90,7 +91,7 @@ def _info(options: argparse.Namespace) -> int:
     for text, group in itertools.groupby(model.axes, key=_describe_axis):
         names = [axis.name for axis in group]
         rows.append(("axis " + (names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]} ({len(names)})"), text))
-    print(table(rows))
+    print(table([*rows, *provenance(model.metadata)]))
     if isinstance(model.metadata.get("estimator"), dict):
         print(f"\n{training.describe(model.metadata['estimator'])}")
     if "problem" in model.metadata:

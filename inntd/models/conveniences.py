@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inntd.axes import Axis
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Conveniences:
-    """Statistics and pictures of a field; `inntd.statistics` and `inntd.results` say more about each."""
+    """Statistics, pictures and exports of a field; `inntd.statistics`, `inntd.results` and `inntd.export` say more."""
 
     def variance(self, *over: Axis | str, **options: Any) -> Any:
         """Return the variance over random axes: see `inntd.statistics.variance`.
@@ -108,3 +110,39 @@ class Conveniences:
         from inntd.results import plot_field
 
         return plot_field(self, *names, at=at, mesh=mesh, ax=ax)
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,
+        *,
+        overwrite: bool = False,
+        at: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> list[Path]:
+        """Write the field for another program and return the paths of the files: see `inntd.export`.
+
+        Parameters
+        ----------
+        path : path
+            Its suffix tells the format unless `format` does.
+        format : {"html", "c", "onnx", "npz", "xarray", "hdf5", "vtk"}, optional
+        overwrite : bool, default False
+            Replace existing files.
+        at : mapping of str to float, optional
+            Axes to hold still.
+        **options
+            Of the format: ``name``, ``dtype``, ``points``, ``along``, ``title``, ``indices``.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import inntd as it
+        >>> u = it.CPModel([it.Axis("x", 0, 1, elements=8), it.Axis("k", 1, 2, elements=8)], rank=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [file.name for file in u.export(os.path.join(folder, "u.npz"), at={"k": 1.5})]
+        ['u.npz']
+        """
+        from inntd.results.export import export
+
+        return export(self, path, format, overwrite=overwrite, at=at, **options)
