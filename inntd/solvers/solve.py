@@ -163,6 +163,8 @@ def solve(
     plan = _plan(rank, tolerance, method, seed)
     if merge is not None and method != "reduced_basis":
         raise ValueError(f"merge must be given with method='reduced_basis' only, got it with method={method!r}")
+    if isinstance(problem, Problem) and problem.beyond:
+        raise ValueError(f"problem is not for inntd.solve ({problem.beyond}): use inntd.pinn.solve(problem)")
     begin = clock.perf_counter()
     if slabs is not None:
         if method == "reduced_basis":
