@@ -127,7 +127,10 @@ def test_both_least_squares_solvers_agree_with_lapack(seed: int, width: int, ele
     expected = np.linalg.lstsq(dense.reshape(-1, size), right.ravel(), rcond=None)[0]
     blocks = [(positions, jacobian, right)]
     assert solve_by_rows(blocks, size) == pytest.approx(expected, rel=1e-6, abs=1e-8)
-    assert solve_normal(blocks, size, width - 1) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+    found, factor = solve_normal(blocks, size, width - 1)
+    assert found == pytest.approx(expected, rel=1e-5, abs=1e-7)
+    twice = solve_normal([(positions, jacobian, 2 * right)], size, width - 1, factor)[0]
+    assert twice == pytest.approx(2 * found)
 
 
 def test_a_band_that_does_not_fit_is_refused() -> None:

@@ -25,7 +25,7 @@ Integers = npt.NDArray[np.int64]
 #: (E, Q, ...), the factors by which residuals are multiplied.
 Weight = Callable[[Sequence[Array], Sequence[AxisPoints]], Array]
 
-_CHUNK = 4_000_000  # numbers of element matrices held at once
+_CHUNK = 300_000  # numbers of element matrices held at once: they stay in the cache
 
 
 class Discretisation:
@@ -59,6 +59,7 @@ class Discretisation:
         self.constraints = Constraints(self.axes, own, self.components)
         self.points = [AxisPoints(axis, self._count(axis), max(residual.order(d), 1)) for d, axis in self._live_axes()]
         self.weights = weights
+        self._factor: Array | None = None  # of a linear problem's Jacobian, which is the same in each step
 
     def _live_axes(self) -> Iterator[tuple[int, Axis]]:
         return zip(self.live, self.axes, strict=True)
@@ -160,13 +161,13 @@ class Discretisation:
         if len(self.axes) == 1 and not self.axes[0].periodic:
             active = self._active(positions)
             compact = np.clip(np.cumsum(active) - 1, 0, None)
-            blocks = ((compact[where], j, b) for where, j, b in self.blocks(slopes, residuals, positions))
+            rows = ((compact[where], j, b) for where, j, b in self.blocks(slopes, residuals, positions))
             x = np.zeros(active.size)
-            x[active] = solve_by_rows(blocks, int(active.sum()))
+            x[active] = solve_by_rows(rows, int(active.sum()))
         else:
-            x = solve_normal(
-                self.blocks(slopes, residuals, positions), self.ordering.size, self.ordering.half_bandwidth
-            )
+            blocks = self.blocks(slopes, residuals, positions)
+            known = self._factor if self.residual.linear else None
+            x, self._factor = solve_normal(blocks, self.ordering.size, self.ordering.half_bandwidth, known)
         free = x[positions]
         return np.stack([self._extended(free[k], k) for k in range(self.components)])
 
@@ -192,7 +193,10 @@ class Discretisation:
         local = sum(math.prod(t.index.shape[1] for t in self.tables[k]) for k in range(self.components))
         count = math.prod(points.elements for points in self.points)
         chunk = max(1, _CHUNK // local**2)
-        numbers = np.indices([points.elements for points in self.points]).reshape(len(self.points), -1)
+        # In the order of the positions, so that each part of the system is written once.
+        slow = sorted(range(len(self.points)), key=lambda d: -int(self.ordering.places[d].max()))
+        counted = np.indices([self.points[d].elements for d in slow]).reshape(len(slow), -1)
+        numbers = counted[np.argsort(slow)]
         for first in range(0, count, chunk):
             part = numbers[:, first : first + chunk]
             where = [self._positions(positions[k], k, part) for k in range(self.components)]

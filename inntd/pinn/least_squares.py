@@ -20,10 +20,12 @@ RIDGES = (0.0, 1e-14, 1e-12, 1e-10)
 Block = tuple[Integers, Array, Array]
 
 
-def solve_normal(blocks: Iterable[Block], size: int, half_bandwidth: int) -> Array:
-    """Return the x (size,) that minimises Σ |J x − b|², by banded Cholesky factorisation of JᵀJ.
+def solve_normal(
+    blocks: Iterable[Block], size: int, half_bandwidth: int, factor: Array | None = None
+) -> tuple[Array, Array]:
+    """Return the x (size,) that minimises Σ |J x − b|², by banded Cholesky factorisation of JᵀJ, and the factor.
 
-    Positions at which no Jacobian has an entry get zero.
+    Positions at which no Jacobian has an entry get zero. A factor of the same Jacobians may be given.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def solve_normal(blocks: Iterable[Block], size: int, half_bandwidth: int) -> Arr
     --------
     >>> positions, jacobian = np.array([[0, 1], [1, 2]]), np.array([[[1.0, 0]], [[-1.0, 2]]])
     >>> more = np.array([[0, 1]]), np.array([[[1.0, 1.0]]]), np.array([[3.0]])
-    >>> solve_normal([(positions, jacobian, np.array([[1.0], [4.0]])), more], 3, 1).round(12)
+    >>> solve_normal([(positions, jacobian, np.array([[1.0], [4.0]])), more], 3, 1)[0].round(12)
     array([1., 2., 3.])
     """
     b = min(half_bandwidth, size - 1)
@@ -45,27 +47,45 @@ def solve_normal(blocks: Iterable[Block], size: int, half_bandwidth: int) -> Arr
             f"a band of {size} nodes and half bandwidth {b} takes {8e-9 * (b + 1) * size:.1f} GB; use fewer elements, "
             "or time slabs"
         )
-    band, right = np.zeros((b + 1) * size), np.zeros(size)
+    band, right = np.zeros((b + 1) * size if factor is None else 0), np.zeros(size)
     for positions, jacobian, values in blocks:
         transposed = jacobian.transpose(0, 2, 1)
-        products = transposed @ jacobian
-        below = positions[:, :, None] - positions[:, None, :]
-        lower = below >= 0
-        flat = (below * size + positions[:, None, :])[lower]
-        _add(band, flat, products[lower])
+        if factor is None:
+            _add_lower(band, b + 1, positions, transposed @ jacobian)
         _add(right, positions.reshape(-1), np.einsum("elr,er->el", transposed, values).reshape(-1))
-    matrix = band.reshape(b + 1, size)
+    if factor is None:
+        factor = _factorised(band.reshape(size, b + 1).T)
+    return scipy.linalg.cho_solve_banded((factor, True), right, check_finite=False), factor
+
+
+def _factorised(matrix: Array) -> Array:
+    """Return the Cholesky factor of a lower band, whose columns stand one after the other, as LAPACK has them."""
     matrix[0, matrix[0] == 0.0] = 1.0
     for ridge in RIDGES:
-        shifted = matrix.copy()
+        shifted = matrix.copy(order="F")
         shifted[0] *= 1.0 + ridge
         try:
-            return scipy.linalg.solveh_banded(  # type: ignore[no-any-return]
-                shifted, right, overwrite_ab=True, lower=True, check_finite=False
+            return scipy.linalg.cholesky_banded(  # type: ignore[no-any-return]
+                shifted, overwrite_ab=True, lower=True, check_finite=False
             )
         except np.linalg.LinAlgError:
             continue
     raise np.linalg.LinAlgError("the normal equations are singular: a condition is missing, or the mesh is too coarse")
+
+
+def _add_lower(band: Array, stride: int, positions: Integers, products: Array) -> None:
+    """Add the lower triangles of element matrices to the band."""
+    order = np.argsort(positions[0], kind="stable")
+    if (np.diff(positions[:, order], axis=1) >= 0).all():  # all elements are numbered alike: half of the work
+        rows, columns = np.tril_indices(len(order))
+        rows, columns = order[rows], order[columns]
+        lower = positions[:, columns]
+        flat = positions[:, rows] + lower * (stride - 1)
+        _add(band, flat.reshape(-1), products[:, rows, columns].reshape(-1))
+        return
+    below = positions[:, :, None] - positions[:, None, :]
+    inside = below >= 0
+    _add(band, (below + stride * positions[:, None, :])[inside], products[inside])
 
 
 def _add(target: Array, index: Integers, values: Array) -> None:

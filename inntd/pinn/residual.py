@@ -57,6 +57,8 @@ class Residual:
         The derivatives that the equations hold, of order two at most.
     names
         Of the components.
+    arguments, expressions
+        The equations in SymPy: symbols of the axes, then one per derivative.
 
     Raises
     ------
@@ -95,8 +97,8 @@ class Residual:
         dummies = [sympy.Dummy(f"q{k}", real=True) for k in range(len(self.derivatives))]
         places = zip(self.derivatives, dummies, strict=True)
         renamed = {symbol: dummy for derivative, dummy in places for symbol in by_derivative[derivative]}
-        self._arguments = [axis._sympy_() for axis in self.axes] + dummies
-        self._plain = [equation.xreplace(renamed) for equation in self.equations]
+        self.arguments = [axis._sympy_() for axis in self.axes] + dummies
+        self.expressions = [equation.xreplace(renamed) for equation in self.equations]
         self._dummies = dummies
         self.linear = not any(d.has(*dummies) for d in self._slopes)
 
@@ -157,15 +159,15 @@ class Residual:
 
     @cached_property
     def _slopes(self) -> list[sympy.Expr]:
-        return [equation.diff(dummy) for equation in self._plain for dummy in self._dummies]
+        return [equation.diff(dummy) for equation in self.expressions for dummy in self._dummies]
 
     @cached_property
     def _compiled_values(self) -> Callable[..., Any]:
-        return _compiled(self._arguments, self._plain)
+        return _compiled(self.arguments, self.expressions)
 
     @cached_property
     def _compiled_slopes(self) -> Callable[..., Any]:
-        return _compiled(self._arguments, self._slopes)
+        return _compiled(self.arguments, self._slopes)
 
 
 def _equations(problem: Problem) -> list[sympy.Expr]:
