@@ -81,6 +81,48 @@ def test_errors_fall_with_the_order_of_the_basis(s: int, order: float) -> None:
     assert np.log2(errors[0] / errors[1]) > order
 
 
+def test_the_weak_form_is_more_accurate_on_the_same_nodes() -> None:
+    errors = {}
+    for optimizer in ("gauss_newton", "galerkin"):
+        for elements in (8, 16):
+            problem, exact = heat(elements, 2)
+            answer = it.pinn.solve(problem, optimizer=optimizer, estimate=False)
+            assert answer.converged
+            errors[optimizer, elements] = error(answer.model, exact)
+    assert all(errors["galerkin", n] < errors["gauss_newton", n] for n in (8, 16))
+    assert np.log2(errors["galerkin", 8] / errors["galerkin", 16]) > 4
+
+
+def test_weak_forms_have_no_flux_where_nothing_is_said() -> None:
+    x = it.Axis("x", 0, 1, elements=16)
+    u = it.unknown("u", x)
+    exact = 1 + x**2 * (3 - 2 * x)  # no slope at either end
+    source = exact**3 - 6 + 12 * x
+    problem = it.Problem(strong=-it.laplacian(u) + u**3 - source)
+    answer = it.pinn.solve(problem, optimizer="galerkin", start=lambda x: 1 + 0 * x)
+    assert error(answer.model, exact) < 1e-10
+    singular = it.pinn.solve(problem, optimizer="galerkin")  # at zero u³ has no slope, and constants are free
+    assert (singular.status, "start=" in singular.message) == ("stagnated", True)
+    slope = it.Problem(strong=-it.laplacian(u) + u**3, conditions=[u.on(x.start) == 1, it.diff(u, x).on(x.end) == 0])
+    with pytest.raises(ValueError, match="cannot be given in weak form; use optimizer='gauss_newton'"):
+        it.pinn.solve(slope, optimizer="galerkin")
+
+
+def test_weak_forms_of_several_unknowns_with_breaks() -> None:
+    """Two species that react, across a break at which patches stop."""
+    x = it.Axis("x", 0, 1, elements=24, breaks=[0.5])
+    u, w = it.unknown("u", x), it.unknown("w", x)
+    first, second = 1 + sin(pi * x), 2 - x**2
+    sources = [sympy.diff(f, x, 2) + (-1) ** k * first * second for k, f in enumerate((first, second))]
+    problem = it.Problem(
+        strong=[it.laplacian(u) + u * w - sources[0], it.laplacian(w) - u * w - sources[1]],
+        conditions=[u.on(x) == 1, w.on(x) == second],
+    )
+    answer = it.pinn.solve(problem, optimizer="galerkin")
+    assert error(answer.fields["u"], first) < 1e-8
+    assert error(answer.fields["w"], second) < 1e-8
+
+
 def test_waves_start_with_a_given_speed() -> None:
     x, t = it.Axis("x", 0, 1, elements=16), time(24)
     u = it.unknown("u", x, t)

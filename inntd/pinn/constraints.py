@@ -138,8 +138,13 @@ class Constraints:
         return given
 
 
-def read_conditions(problem: Problem, residual: Residual) -> list[OnFace]:
-    """Return the conditions by component and face, and refuse those that are missing for the orders of the equation."""
+def read_conditions(problem: Problem, residual: Residual, natural: bool = False) -> list[OnFace]:
+    """Return the conditions by component and face, and refuse those that are missing for the orders of the equation.
+
+    `natural`: faces in space without conditions have no flux, as in weak forms; slopes then cannot be given.
+    """
+    if natural and problem.slopes:
+        raise ValueError(f"conditions: {problem.slopes[0]} cannot be given in weak form; use optimizer='gauss_newton'")
     found: list[OnFace] = []
     for condition in problem.written_conditions:
         if isinstance(condition, Flux):
@@ -148,7 +153,7 @@ def read_conditions(problem: Problem, residual: Residual) -> list[OnFace]:
                 "diff(u, x).on(x.end) == value"
             )
         found += _by_face(problem, residual, condition)
-    _check_enough(found, residual)
+    _check_enough(found, residual, natural)
     return found
 
 
@@ -165,14 +170,14 @@ def _by_face(problem: Problem, residual: Residual, condition: Condition) -> list
     ]
 
 
-def _check_enough(found: Sequence[OnFace], residual: Residual) -> None:
+def _check_enough(found: Sequence[OnFace], residual: Residual, natural: bool) -> None:
     """Refuse an axis of order m with fewer than m conditions, where that can be told."""
     for d, axis in enumerate(residual.axes):
         for k, name in enumerate(residual.names):
             order = residual.order(d, k)
             given = [face for face in found if (face.component, face.axis) == (k, d)]
             needed = order if len(residual.names) == 1 or axis.kind == "time" or order > 1 else 0
-            if axis.periodic or len(given) >= needed:
+            if axis.periodic or len(given) >= needed or (natural and axis.kind != "time"):
                 continue
             slope = f"diff({name}, {axis.name})"
             if axis.kind == "time":

@@ -188,17 +188,10 @@ class Discretisation:
 
     def blocks(self, slopes: Array, residuals: Array, positions: Integers) -> Iterator[Block]:
         """Yield the elements' positions, Jacobians and negative residuals, some elements at a time."""
-        cut = _by_element(slopes, self.points, 2)
-        right = -_by_element(residuals, self.points, 1)
+        cut = by_element(slopes, self.points, 2)
+        right = -by_element(residuals, self.points, 1)
         local = sum(math.prod(t.index.shape[1] for t in self.tables[k]) for k in range(self.components))
-        count = math.prod(points.elements for points in self.points)
-        chunk = max(1, _CHUNK // local**2)
-        # In the order of the positions, so that each part of the system is written once.
-        slow = sorted(range(len(self.points)), key=lambda d: -int(self.ordering.places[d].max()))
-        counted = np.indices([self.points[d].elements for d in slow]).reshape(len(slow), -1)
-        numbers = counted[np.argsort(slow)]
-        for first in range(0, count, chunk):
-            part = numbers[:, first : first + chunk]
+        for part in self.chunks():
             where = [self._positions(positions[k], k, part) for k in range(self.components)]
             jacobian = self._jacobian(cut[tuple(part)], part)
             e, equations = len(part[0]), cut.shape[len(self.points)]
@@ -207,6 +200,16 @@ class Discretisation:
                 jacobian.reshape(e, -1, local),
                 right[tuple(part)].reshape(e, equations, -1).reshape(e, -1),
             )
+
+    def chunks(self) -> Iterator[Integers]:
+        """Yield numbers of elements (D, e), in the order of the positions: each part of a system is written once."""
+        local = sum(math.prod(t.index.shape[1] for t in self.tables[k]) for k in range(self.components))
+        chunk = max(1, _CHUNK // local**2)
+        slow = sorted(range(len(self.points)), key=lambda d: -int(self.ordering.places[d].max()))
+        counted = np.indices([self.points[d].elements for d in slow]).reshape(len(slow), -1)
+        numbers = counted[np.argsort(slow)]
+        for first in range(0, numbers.shape[1], chunk):
+            yield numbers[:, first : first + chunk]
 
     def _positions(self, positions: Integers, component: int, part: Integers) -> Integers:
         """Return the positions (e, L) of the functions of one component on some elements."""
@@ -250,7 +253,7 @@ class Discretisation:
         return math.sqrt(float(sum(np.sum(self.quadrature * square) for square in squares)))
 
 
-def _by_element(array: Array, points: Sequence[AxisPoints], leading: int) -> Array:
+def by_element(array: Array, points: Sequence[AxisPoints], leading: int) -> Array:
     """Turn (leading..., K_1, ..., K_D) into (elements_1, ..., elements_D, leading..., points)."""
     head = array.shape[:leading]
     split = list(itertools.chain.from_iterable((own.elements, own.count) for own in points))

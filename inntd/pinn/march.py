@@ -14,6 +14,7 @@ from inntd.axes.assembly import face_load
 from inntd.models.result import Status
 from inntd.pinn.constraints import OnFace
 from inntd.pinn.discretisation import Discretisation, Weight
+from inntd.pinn.galerkin import Galerkin, Weak
 from inntd.pinn.gauss_newton import Run, gauss_newton
 from inntd.pinn.residual import Residual
 from inntd.pinn.weighting import CausalWeight, MeshWeight
@@ -40,6 +41,8 @@ class Settings:
         The exponent of the causal weight over all of time.
     watch
         Called after each step.
+    weak
+        The weak form to solve instead of the strong one's least squares.
     """
 
     tolerance: float
@@ -47,6 +50,7 @@ class Settings:
     slabs: tuple[int, ...] | None = None
     causal: float = 0.0
     watch: Callable[[int, float], None] = lambda number, size: None
+    weak: Weak | None = None
 
 
 @dataclass
@@ -178,7 +182,10 @@ def _solved(
     if time is not None and settings.causal:
         start, end = residual.axes[time].domain
         weights.append(CausalWeight(residual.differentiated.index(time), settings.causal / (end - start)))
-    system = Discretisation(residual, faces, axes, weights, fixed)
+    if settings.weak is None:
+        system = Discretisation(residual, faces, axes, weights, fixed)
+    else:
+        system = Galerkin(settings.weak, faces, axes, fixed)
     begin = near.copy() if near.any() else system.constraints.extension()
     system.constraints.impose(begin)
     run = gauss_newton(system, begin, tolerance=settings.tolerance, most=settings.most, watch=settings.watch)

@@ -47,6 +47,8 @@ class Residual:
     ----------
     problem
         Stated in strong form.
+    equations
+        Other expressions in the unknowns' derivatives than its own.
 
     Attributes
     ----------
@@ -63,8 +65,7 @@ class Residual:
     Raises
     ------
     ValueError
-        The problem is in weak form; a derivative of third or higher order; an axis with breaks along which something
-        is differentiated twice.
+        The problem is in weak form; a derivative of third or higher order, or along a discrete axis.
 
     Examples
     --------
@@ -81,19 +82,21 @@ class Residual:
             [1.]]])
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, equations: Sequence[sympy.Expr] | None = None) -> None:
         if not problem.is_strong:
             raise ValueError("problem must be stated in strong form, Problem(strong=...), got a weak form")
         self.names = problem.setting.names()
         self.axes: tuple[Axis, ...] = tuple(axis for axis in problem.setting.axes if axis.kind != "component")
-        self.equations = _equations(problem)
+        self.equations = _equations(problem) if equations is None else list(equations)
         self._first = {unknown: slot.first for unknown, slot in problem.setting.slots.items()}
         symbols = {symbol for equation in self.equations for symbol in fields_in(equation)}
         by_derivative: dict[Derivative, list[FieldSymbol]] = {}
         for symbol in symbols:
             by_derivative.setdefault(self._derivative(symbol), []).append(symbol)
         self.derivatives = tuple(sorted(by_derivative))
-        self._check_breaks()
+        for d, axis in enumerate(self.axes):
+            if self.order(d) and axis.discrete:
+                raise ValueError(f"strong: the axis {axis.name} is discrete, so nothing can be differentiated in it")
         dummies = [sympy.Dummy(f"q{k}", real=True) for k in range(len(self.derivatives))]
         places = zip(self.derivatives, dummies, strict=True)
         renamed = {symbol: dummy for derivative, dummy in places for symbol in by_derivative[derivative]}
@@ -113,16 +116,14 @@ class Residual:
         component = self._first[symbol.field] + (symbol.component or 0)
         return Derivative(component, tuple(orders.get(axis.name, 0) for axis in self.axes))
 
-    def _check_breaks(self) -> None:
+    def check_continuity(self) -> None:
+        """Refuse axes whose functions have kinks where something is differentiated twice."""
         for d, axis in enumerate(self.axes):
-            order = self.order(d)
-            if order and axis.discrete:
-                raise ValueError(f"strong: the axis {axis.name} is discrete, so nothing can be differentiated in it")
-            if order > 1 and (axis.breaks or getattr(axis.basis, "name", "") == "linear"):
+            if self.order(d) > 1 and (axis.breaks or getattr(axis.basis, "name", "") == "linear"):
                 what = "has breaks" if axis.breaks else "has linear functions"
                 raise ValueError(
                     f"strong: the axis {axis.name} {what}, where second derivatives are infinite; leave them out, use "
-                    "the weak form, or a mixed system of first order"
+                    "optimizer='galerkin', or a mixed system of first order"
                 )
 
     def order(self, d: int, component: int | None = None) -> int:

@@ -20,6 +20,7 @@ from inntd.models.result import Answer, ErrorEstimate, Step
 from inntd.pinn.compress import compressed
 from inntd.pinn.constraints import OnFace, read_conditions
 from inntd.pinn.estimate import distance, interpolation_error, shorter
+from inntd.pinn.galerkin import weak_of
 from inntd.pinn.march import Marched, Settings, march
 from inntd.pinn.remesh import monitor, remeshed
 from inntd.pinn.residual import Residual
@@ -28,7 +29,7 @@ from inntd.problems import Problem
 Array = npt.NDArray[np.float64]
 Model: TypeAlias = CPModel | TuckerModel
 Start: TypeAlias = "Model | Callable[..., Any] | None"
-Optimizer = Literal["auto", "gauss_newton"]
+Optimizer = Literal["auto", "gauss_newton", "galerkin"]
 
 DEFAULT_TOLERANCE = 1e-8
 #: Rounds of remeshing.
@@ -66,7 +67,9 @@ def solve(
         Stated with ``strong=``; nothing is implied at faces without conditions.
     optimizer
         ``"gauss_newton"``: Newton steps of the least-squares problem, factorised in banded form (by orthogonal
-        transformations on a single axis), with backtracking. ``"auto"`` chooses; a note says why.
+        transformations on a single axis), with backtracking. ``"galerkin"``: Newton's method for the weak form over
+        space and time at once, where faces in space without conditions have no flux; for smooth starts, of first order
+        in time. ``"auto"`` chooses the former; a note says why.
     tolerance
         Relative L2 length of a step at which to stop, and of what compression to fewer modes may change.
     adapt
@@ -113,12 +116,15 @@ def solve(
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
     begin = clock.perf_counter()
-    _checks.one_of("optimizer", optimizer, ("auto", "gauss_newton"))
+    _checks.one_of("optimizer", optimizer, ("auto", "gauss_newton", "galerkin"))
     tolerance = _checks.relative_error("tolerance", tolerance)
     most = _checks.positive_int("steps", steps)
     rounds = ROUNDS * adapt if isinstance(adapt, bool) else _checks.positive_int("adapt", adapt, minimum=0)
     residual = Residual(problem)
-    faces = read_conditions(problem, residual)
+    weak = weak_of(problem) if optimizer == "galerkin" else None
+    if weak is None:
+        residual.check_continuity()
+    faces = read_conditions(problem, residual, natural=weak is not None)
     why = _why(residual, optimizer)
     with _Progress(progress) as bar, blas_threads(None):
         axes = list(residual.axes)
@@ -127,13 +133,13 @@ def solve(
         values = _start(start, residual, axes)
         notes = [why]
         for number in range(rounds):
-            rough = Settings(max(ROUGH, tolerance), most, cuts, exponent, bar.show)
+            rough = Settings(max(ROUGH, tolerance), most, cuts, exponent, bar.show, weak)
             found = march(residual, faces, axes, rough, values)
             if found.status == "interrupted":
                 return _answer(problem, residual, axes, found, None, tolerance, notes, begin)
             axes, values = _moved(residual, axes, found.values)
             notes.append(_shown_mesh(axes, residual, number))
-        settings = Settings(tolerance, most, cuts, exponent, bar.show)
+        settings = Settings(tolerance, most, cuts, exponent, bar.show, weak)
         found = march(residual, faces, axes, settings, values)
         error = None
         if estimate and found.status in ("converged", "stagnated"):
@@ -153,6 +159,8 @@ def _why(residual: Residual, optimizer: str) -> str:
         )
     shown = " x ".join(map(str, sizes))
     how = "QR, which does not square the condition number" if len(names) == 1 else "banded Cholesky factorisation"
+    if optimizer == "galerkin":
+        return f"galerkin was asked for: the weak form over {', '.join(names)}, {shown} nodes, by banded elimination"
     chosen = "chosen" if optimizer == "auto" else "asked for"
     return (
         f"gauss_newton was {chosen}: the full grid over {', '.join(names)} has {shown} nodes, few enough for {how}; "
@@ -296,7 +304,7 @@ def _answer(
     estimate = ErrorEstimate(lost + last, total, shares)
     seconds = clock.perf_counter() - begin
     model.metadata |= {
-        "solver": {"method": "pinn.gauss_newton", "version": __version__},
+        "solver": {"method": "pinn", "version": __version__},
         "status": found.status,
         "error_estimate": total,
     }

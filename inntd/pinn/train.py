@@ -75,6 +75,7 @@ def train(
     rate = _checks.finite_float("learning_rate", learning_rate, positive=True)
     weight = _checks.finite_float("condition_weight", condition_weight, positive=True)
     residual = Residual(problem)
+    residual.check_continuity()
     wanted = [axis.name for axis in problem.setting.axes]
     if [axis.name for axis in model.axes] != wanted:
         raise ValueError(f"model must be over the problem's axes {', '.join(wanted)}, got {model.axes}")
