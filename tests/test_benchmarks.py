@@ -69,7 +69,9 @@ def test_the_experiments_print_checked_lines(name: str, tmp_path: Path) -> None:
     assert [json.loads(line) for line in copy.read_text().splitlines()] == lines
 
 
-@pytest.mark.parametrize("name", ["allen_cahn", "burgers", "helmholtz", "klein_gordon", "oscillator", "wave"])
+@pytest.mark.parametrize(
+    "name", ["allen_cahn", "burgers", "helmholtz", "klein_gordon", "oscillator", "poisson", "wave"]
+)
 def test_nonlinear_problems_are_checked_against_references(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

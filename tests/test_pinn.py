@@ -123,6 +123,30 @@ def test_weak_forms_of_several_unknowns_with_breaks() -> None:
     assert error(answer.fields["w"], second) < 1e-8
 
 
+def many(count: int, power: int = 2) -> tuple[it.Problem, sympy.Expr, list[it.Axis]]:
+    """−∇·((1+u²)∇u) = f with two terms."""
+    axes = [it.Axis(f"x{i}", 0, 1, elements=10) for i in range(count)]
+    u = it.unknown("u", *axes)
+    one, two = (sympy.prod([sin((1 + k * (i % 2)) * pi * x) for i, x in enumerate(axes)]) for k in (0, 1))
+    exact = one + two / 2
+    source = -sum(sympy.diff((1 + exact**power) * sympy.diff(exact, x), x) for x in axes)
+    strong = -it.div((1 + u**power) * it.grad(u)) - source
+    return it.Problem(strong=strong, conditions=[u.on("boundary") == 0]), exact, axes
+
+
+def test_four_axes_are_solved_by_factors() -> None:
+    problem, exact, axes = many(4)
+    answer = it.pinn.solve(problem)
+    points = np.random.default_rng(0).random((500, 4))
+    values = sympy.lambdify([axis._sympy_() for axis in axes], exact)(*points.T)
+    difference = float(np.linalg.norm(answer.model(points).numpy() - values) / np.linalg.norm(values))
+    assert (answer.status, answer.model.rank) == ("converged", 2)
+    assert difference < 1e-4
+    assert difference < answer.error_estimate.total < 1e-2
+    assert "alternating" in answer.notes[0]
+    assert it.pinn.solve(problem, rank=1, steps=3, estimate=False).status in ("max_rank", "stagnated")
+
+
 def test_waves_start_with_a_given_speed() -> None:
     x, t = it.Axis("x", 0, 1, elements=16), time(24)
     u = it.unknown("u", x, t)
@@ -303,11 +327,20 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "start must give values of shape",
     ),
+    "many axes, values": (
+        lambda: it.pinn.solve(it.Problem(strong=HEAT + U**2, conditions=[U.on(X) == 1, U.at(t=0) == 1]), **FACTORS),
+        "takes zero values on faces only, got another condition on x.start",
+    ),
+    "many axes, slabs": (
+        lambda: it.pinn.solve(it.Problem(strong=HEAT + U**2, conditions=[U.on(X) == 0, INITIAL]), slabs=2, **FACTORS),
+        "not for optimizer 'alternating'",
+    ),
     "optimizer": (
         lambda: it.pinn.solve(it.Problem(strong=HEAT + U**2, conditions=[INITIAL, U.on(X) == 0]), optimizer="sgd"),
         "optimizer must be one of",
     ),
 }
+FACTORS: dict[str, Any] = {"optimizer": "alternating"}
 B = it.Axis("b", 0, 1, elements=20, breaks=[0.5])
 V = it.unknown("v", B)
 W = it.unknown("w", X)

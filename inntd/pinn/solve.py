@@ -24,12 +24,13 @@ from inntd.pinn.galerkin import weak_of
 from inntd.pinn.march import Marched, Settings, march
 from inntd.pinn.remesh import monitor, remeshed
 from inntd.pinn.residual import Residual
+from inntd.pinn.separated_solve import solve_separated
 from inntd.problems import Problem
 
 Array = npt.NDArray[np.float64]
 Model: TypeAlias = CPModel | TuckerModel
 Start: TypeAlias = "Model | Callable[..., Any] | None"
-Optimizer = Literal["auto", "gauss_newton", "galerkin"]
+Optimizer = Literal["auto", "gauss_newton", "galerkin", "alternating"]
 
 DEFAULT_TOLERANCE = 1e-8
 #: Rounds of remeshing.
@@ -48,6 +49,8 @@ def solve(
     tolerance: float = DEFAULT_TOLERANCE,
     adapt: bool | int = False,
     slabs: int = 1,
+    rank: int = 8,
+    seed: int = 0,
     causal: float | Literal["auto"] = "auto",
     start: Start = None,
     steps: int = 50,
@@ -69,13 +72,17 @@ def solve(
         ``"gauss_newton"``: Newton steps of the least-squares problem, factorised in banded form (by orthogonal
         transformations on a single axis), with backtracking. ``"galerkin"``: Newton's method for the weak form over
         space and time at once, where faces in space without conditions have no flux; for smooth starts, of first order
-        in time. ``"auto"`` chooses the former; a note says why.
+        in time. ``"alternating"``: for more than three axes, a CP model that grows mode by mode, by alternating
+        Gauss-Newton steps for each factor and Levenberg-Marquardt for all; zero values on faces, one unknown.
+        ``"auto"`` chooses by the number of axes; a note says why.
     tolerance
         Relative L2 length of a step at which to stop, and of what compression to fewer modes may change.
     adapt
         Whether to move the nodes of space axes to where the solution is steep, and how often; True means three times.
     slabs
         Number of parts of the time axis, of equal numbers of elements, solved one after the other.
+    rank, seed
+        Of ``"alternating"`` only: the largest number of modes; of its random modes and points.
     causal
         Exponent of the weight that falls over time, since early errors grow into late ones. ``"auto"``: 8 for
         nonlinear equations of first order in time, divided by the number of slabs; else 0.
@@ -100,7 +107,7 @@ def solve(
     ------
     ValueError
         A condition is missing for the order of the equation; a derivative that the basis does not carry; a residual
-        that is not finite at the start; more than three differentiated axes.
+        that is not finite at the start; conditions that the optimiser does not take.
     MemoryError
         The grid is too large for a banded factorisation.
 
@@ -116,7 +123,7 @@ def solve(
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be an inntd.Problem, got {type(problem).__name__}")
     begin = clock.perf_counter()
-    _checks.one_of("optimizer", optimizer, ("auto", "gauss_newton", "galerkin"))
+    _checks.one_of("optimizer", optimizer, ("auto", "gauss_newton", "galerkin", "alternating"))
     tolerance = _checks.relative_error("tolerance", tolerance)
     most = _checks.positive_int("steps", steps)
     rounds = ROUNDS * adapt if isinstance(adapt, bool) else _checks.positive_int("adapt", adapt, minimum=0)
@@ -125,6 +132,11 @@ def solve(
     if weak is None:
         residual.check_continuity()
     faces = read_conditions(problem, residual, natural=weak is not None)
+    if optimizer == "alternating" or (optimizer == "auto" and len(residual.differentiated) > MOST_AXES):
+        if slabs != 1 or rounds or start is not None:
+            raise ValueError("slabs, adapt and start are not for optimizer 'alternating', which many axes take")
+        with _Progress(progress) as bar, blas_threads(None):
+            return solve_separated(residual, faces, tolerance, most, rank, seed, estimate, bar.show)
     why = _why(residual, optimizer)
     with _Progress(progress) as bar, blas_threads(None):
         axes = list(residual.axes)
@@ -155,7 +167,7 @@ def _why(residual: Residual, optimizer: str) -> str:
     if len(names) > MOST_AXES:
         raise ValueError(
             f"strong: {len(names)} axes are differentiated ({', '.join(names)}), and the full grid is for {MOST_AXES} "
-            "at most; linear problems in more are for inntd.solve"
+            "at most; use optimizer='alternating'"
         )
     shown = " x ".join(map(str, sizes))
     how = "QR, which does not square the condition number" if len(names) == 1 else "banded Cholesky factorisation"
