@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from inntd import pinn
 from inntd._checks import StabilityWarning
 from inntd._version import __version__
 from inntd.axes import Axis, CHiDeNNBasis, LinearBasis
@@ -69,6 +70,7 @@ __all__ = [
     "laplacian",
     "load",
     "on",
+    "pinn",
     "place_sensors",
     "solve",
     "statistics",

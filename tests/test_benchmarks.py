@@ -69,6 +69,20 @@ def test_the_experiments_print_checked_lines(name: str, tmp_path: Path) -> None:
     assert [json.loads(line) for line in copy.read_text().splitlines()] == lines
 
 
+@pytest.mark.parametrize(
+    "name", ["allen_cahn", "burgers", "helmholtz", "klein_gordon", "oscillator", "poisson", "wave"]
+)
+def test_nonlinear_problems_are_checked_against_references(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (line,) = run(BENCHMARKS / "pinn" / f"{name}.py", "--quick")
+    assert line.keys() >= KEYS | {"estimate", "steps", "nodes"}
+    assert line["error"] <= line["error_at_most"]
+    assert line["error"] <= line["estimate"]
+    assert (line["status"], line["rejected"]) == ("converged", None)
+
+
 def test_surrogates_are_checked_at_unseen_parameters() -> None:
     pytest.importorskip("skfem")
     ours, network = run(BENCHMARKS / "paper" / "t1.py", "--quick", "--model", "inntd", "--model", "mlp")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
 import shutil
@@ -230,6 +231,16 @@ def test_the_guide_to_problems_is_true() -> None:
     [block] = code_blocks(guide, "toml")
     file = parse_problem(block)
     assert inntd.solve(file.problem, **file.solve).converged
+
+
+def test_the_guide_to_nonlinear_problems_is_true() -> None:
+    guide = (ROOT / "docs" / "nonlinear.md").read_text()
+    names: dict[str, Any] = {}
+    for block in code_blocks(guide, "python"):
+        exec(compile(block, "nonlinear.md", "exec"), names)
+    assert names["answer"].converged
+    options = set(inspect.signature(inntd.pinn.solve).parameters)
+    assert set(re.findall(r"^\| `(\w+)=", guide, flags=re.MULTILINE)) <= options
 
 
 def test_the_guide_to_training_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,7 +236,7 @@ REFUSALS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "flux in time": (lambda: it.unknown("u", X_AXIS, T_AXIS).flux(T_AXIS.end), ValueError, "t.end is no face"),
     "flux in a parameter": (lambda: it.unknown("u", K_AXIS).flux(K_AXIS), ValueError, "k.start is no face"),
     "nonlinear flux": (
-        lambda: it.Problem(strong=it.laplacian(U), conditions=[U.flux(X_AXIS.end) == -(U**4)]),
+        lambda: it.solve(it.Problem(strong=it.laplacian(U), conditions=[U.flux(X_AXIS.end) == -(U**4)])),
         ValueError,
         r"linear in the unknown u, got the term u\*\*4; nonlinear problems are for the PINN mode, inntd.pinn",
     ),

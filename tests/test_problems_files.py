@@ -359,12 +359,7 @@ BAD_FILES = {
     "problem key": (file('strnog = "u"'), "did you mean strong"),
     "bad form": (file('strong = "u +"'), r"\[problem\] strong.*invalid syntax"),
     "column": (file('strong = "dt(u) - lap(u)"'), r"\[problem\] strong, column 9: lap cannot be called"),
-    "refused problem": (file('strong = "u**2"'), r"problem file: strong: the problem must be linear"),
-    "nonlinear reaction": (file('strong = "dt(u) - laplacian(u) + exp(u)"'), r"got the term exp\(u\); .* PINN mode"),
-    "nonlinear transport": (
-        file('strong = "dt(u) - laplacian(u) + u*diff(u, x[1])"'),
-        r"linear in the unknown u, got the term diff\(u, x\[1\]\)\*u\*v; nonlinear problems are for the PINN mode",
-    ),
+    "refused problem": (file('weak = "u**2*v"'), r"problem file: weak: the problem must be linear"),
     "no initial value": (file(tail=""), r"the time axis t needs an initial condition; add u.at\(t=0\) == value"),
     "idle parameter": (
         file(head=HEAD + '[axes.k]\ndomain=[1,2]\nelements=4\nkind="parameter"\n'),
@@ -426,6 +421,22 @@ def test_bad_files_are_refused_by_name(name: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         parse_problem(text)
     assert str(caught.value).startswith("problem file")
+
+
+@pytest.mark.parametrize(
+    ("strong", "message"),
+    [
+        ("dt(u) - laplacian(u) + exp(u)", r"got the term exp\(u\); .* PINN mode"),
+        (
+            "dt(u) - laplacian(u) + u*diff(u, x[1])",
+            r"linear in the unknown u, got the term diff\(u, x\[1\]\)\*u\*v; nonlinear problems are for the PINN mode",
+        ),
+    ],
+)
+def test_nonlinear_strong_forms_are_stated_and_not_solved_as_linear_ones(strong: str, message: str) -> None:
+    problem = parse_problem(file(f'strong = "{strong}"')).problem
+    with pytest.raises(ValueError, match=f"{message}.*use inntd.pinn.solve"):
+        it.solve(problem)
 
 
 def test_names_that_double_one_another_are_bounded() -> None:

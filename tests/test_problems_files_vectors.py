@@ -249,7 +249,7 @@ REFUSALS = {
         "exact=['x']\n" + VECTOR + "[problem]\nstrong='u'\n[[conditions]]\non='x'\nvalue='exact'",
         "exact must have 2 components, got 1",
     ),
-    "nonlinear": (VECTOR + "[problem]\nstrong='dot(grad(u), u)'", "linear in the unknown u.*inntd.pinn"),
+    "nonlinear": (VECTOR + "[problem]\nweak='dot(dot(grad(u), u), v)'", "linear in the unknown u.*inntd.pinn"),
 }
 
 

@@ -162,11 +162,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         r"u = Piecewise\(.*\) on x.start jumps at y=0.37, .* make the value continuous",
     ),
     "nonlinear condition": (
-        lambda: bar(-it.laplacian(W) - Piecewise((1, W._sympy_() < 0.37), (0, True))),
+        lambda: it.solve(bar(-it.laplacian(W) - Piecewise((1, W._sympy_() < 0.37), (0, True)))),
         "linear in the unknown w, got the term Piecewise.* PINN mode, inntd.pinn",
     ),
     "nonlinear piece": (
-        lambda: bar(-it.laplacian(W) - Piecewise((W._sympy_() ** 2, X < 0.37), (0, True))),
+        lambda: it.solve(bar(-it.laplacian(W) - Piecewise((W._sympy_() ** 2, X < 0.37), (0, True)))),
         r"linear in the unknown w, got the term w\*\*2.* PINN mode, inntd.pinn",
     ),
 }

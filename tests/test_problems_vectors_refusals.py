@@ -147,12 +147,12 @@ FORMS: dict[str, Case] = {
         "need different names, got s, s",
     ),
     "nonlinear convection": (
-        lambda: it.Problem(strong=it.dot(it.grad(U), U) - it.laplacian(U)),
+        lambda: it.solve(it.Problem(strong=it.dot(it.grad(U), U) - it.laplacian(U))),
         ValueError,
         r"linear in the unknown u, got the term dot\(grad\(u\), u\).*PINN mode, inntd.pinn",
     ),
     "product of two unknowns": (
-        lambda: it.Problem(strong=[S * P, P]),
+        lambda: it.solve(it.Problem(strong=[S * P, P])),
         ValueError,
         "linear in the unknown p and s, got the term .*; nonlinear problems are for the PINN mode",
     ),
@@ -173,7 +173,11 @@ CONDITIONS: dict[str, Case] = {
     "too many values": (lambda: U.on(X_AXIS) == [1, 2, 3], ValueError, "must have 2 components, got 3"),
     "list for a component": (lambda: U[0].on(X_AXIS) == [1, 2], TypeError, r"u\[0\] on x.start, x.end .* got the list"),
     "list for a scalar": (lambda: S.on(X_AXIS) == [1, 2], TypeError, "must be a number or a SymPy expression"),
-    "condition on a derivative": (lambda: it.diff(U[0], X_AXIS).on(X_AXIS), TypeError, "conditions are about unknowns"),
+    "condition on a derivative": (
+        lambda: it.diff(U[0], X_AXIS).on(Y_AXIS),
+        ValueError,
+        r"on diff\(u\[0\], x\) must stand on faces of the axis in which it is the first derivative, got y.start",
+    ),
     "condition on a test function": (lambda: V[0].on(X_AXIS), TypeError, "conditions are about unknowns"),
     "contradiction of one component": (
         lambda: it.Problem(strong=LAPLACE, conditions=[U.on(X_AXIS.start) == 0, U[1].on(Y_AXIS) == 1]),

@@ -51,6 +51,10 @@ def is_coupled(terms: Terms) -> bool:
     return any(isinstance(span, tuple) for _, _, factors in terms for span, _ in factors)
 
 
+class BeyondLinear(ValueError):
+    """A form that the linear solvers refuse and `inntd.pinn` takes: not linear, or of second order in time."""
+
+
 class SeparationError(ValueError):
     """An expression does not factor by axis."""
 

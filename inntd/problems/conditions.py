@@ -15,7 +15,7 @@ from inntd.axes import Axis, Face
 from inntd.problems.algebra import SeparationError, is_coupled
 from inntd.problems.assembler import Assembler
 from inntd.problems.expand import Separator
-from inntd.problems.fields import Unknown, VectorUnknown, expression_of, fields_in
+from inntd.problems.fields import FieldSymbol, Unknown, VectorUnknown, expression_of, fields_in
 from inntd.problems.indicator import Indicator
 from inntd.problems.pieces import jump_along
 from inntd.problems.separate import Array, BilinearTerm, SeparatedFunction
@@ -92,6 +92,14 @@ class Flux(Condition):
         return f"flux of {super().__str__()}"
 
 
+@dataclass(frozen=True, eq=False)
+class Slope(Condition):
+    """`diff(u, t).at(t=0) == value` as written: the derivative along the axis of its faces is given."""
+
+    def __str__(self) -> str:
+        return f"slope of {super().__str__()}"
+
+
 class _Restriction(abc.ABC):
     """An unknown, or one component, on whole faces."""
 
@@ -150,6 +158,15 @@ class Trace(_Restriction):
             raise ValueError(f"the value of {self!r} must not contain unknowns or test functions, got {expression}; "
                              "conditions of Robin are fluxes, u.flux(face) == h * (outside - u)")  # fmt: skip
         return expression
+
+
+class SlopeTrace(Trace):
+    """The derivative of an unknown, or of one component, along the axis of the faces; for the strong form's solver."""
+
+    def equals(self, value: object) -> Slope:
+        """Return the condition that the derivative equals a value on these faces; see :meth:`Trace.equals`."""
+        given = super().equals(value)
+        return Slope(given.unknown, given.faces, given.values, given.component)
 
 
 class FluxTrace(_Restriction):
@@ -237,6 +254,18 @@ def face_at(unknown: Unknown, point: Mapping[str, Any]) -> Face:
     raise ValueError(
         f"{unknown.name}.at({shown}): {name} must be an end of its axis, {start:g} or {end:g}, got {number:g}"
     )
+
+
+def slope_on(symbol: FieldSymbol, faces: tuple[Face, ...]) -> SlopeTrace:
+    """Return the trace of a first derivative on faces of the axis in which it is taken."""
+    assert isinstance(symbol.field, Unknown)
+    along = {face.axis.name for face in faces}
+    if {(name.name, order) for name, order in symbol.index} != {(name, 1) for name in along}:
+        raise ValueError(
+            f"a condition on {symbol} must stand on faces of the axis in which it is the first derivative, "
+            f"got {shown_faces(faces)}"
+        )
+    return SlopeTrace(symbol.field, faces, symbol.component)
 
 
 def _check_axis(unknown: Unknown, axis: Axis) -> None:

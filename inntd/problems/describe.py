@@ -31,6 +31,8 @@ def describe(problem: Problem) -> str:
     rows += _labelled("axes", [_shown_axis(axis) for axis in problem.axes])
     rows += _labelled("notes", problem.notes)
     rows += _labelled("strong form", [f"{shorten(equation, 2000)} = 0" for equation in problem.equations])
+    if problem.beyond:
+        rows.append(("for", f"inntd.pinn.solve: {problem.beyond}"))
     rows.append(("weak form", f"{shorten(problem.weak, 2000)} = 0"))
     rows += _counted("operator", [_shown_bilinear(term, setting) for term in problem.operator])
     rows += _labelled("separated", [str(separation) for separation in problem.separations])

@@ -16,6 +16,7 @@ from inntd.problems.algebra import (
     MAX_TERMS,
     NOTHING,
     Algebra,
+    BeyondLinear,
     Index,
     Inseparable,
     LinearityError,
@@ -233,9 +234,10 @@ class Separator(Algebra):
         trial = any(isinstance(symbol.field, Unknown) for symbol in found)
         if role is None:
             role = "unknown" if trial else "test function"
-        advice = "; nonlinear problems are for the PINN mode, inntd.pinn" if role == "unknown" else ""
+        advice = "; nonlinear problems are for the PINN mode, inntd.pinn, in strong form" if role == "unknown" else ""
         names = sorted({s.field.name for s in found if isinstance(s.field, Unknown) == (role == "unknown")})
-        return ValueError(
+        kind = BeyondLinear if role == "unknown" else ValueError
+        return kind(
             f"the problem must be linear in the {role} {' and '.join(names)}, got the term {shorten(e)}{advice}"
         )
 

@@ -54,16 +54,31 @@ class FieldSymbol(sympy.AtomicExpr):  # type: ignore[misc]
         return FieldSymbol(self.field, self.index, anchor, self.component)
 
     def on(self, *where: Axis | Face | str) -> Trace:
-        """Return the trace of one component on whole faces: `u[0].on(x.start) == 0`; see :meth:`Unknown.on`."""
+        """Return the trace of one component on whole faces: `u[0].on(x.start) == 0`; see :meth:`Unknown.on`.
+
+        Of a first derivative on faces of its own axis, `diff(u, x).on(x.end) == 0`: for `inntd.pinn.solve`.
+        """
+        if self.index and isinstance(self.field, Unknown):
+            return self._slope(self.field._on(where, self.component).faces)
         return self._undifferentiated("on")._on(where, self.component)
 
     def at(self, point: Mapping[str, float] | None = None, /, **fixed: float) -> Trace:
-        """Return the trace of one component at one end of one axis: `u[0].at(t=0) == 0`; see :meth:`Unknown.at`."""
+        """Return the trace of one component at one end of one axis: `u[0].at(t=0) == 0`; see :meth:`Unknown.at`.
+
+        Of a first derivative in that axis, `diff(u, t).at(t=0) == 0`: for `inntd.pinn.solve`.
+        """
+        if self.index and isinstance(self.field, Unknown):
+            return self._slope(self.field._at({**(point or {}), **fixed}, self.component).faces)
         return self._undifferentiated("at")._at({**(point or {}), **fixed}, self.component)
 
     def flux(self, *where: Axis | Face | str) -> FluxTrace:
         """Return the flux of one component through whole faces; see :meth:`Unknown.flux`."""
         return self._undifferentiated("flux")._flux(where, self.component)
+
+    def _slope(self, faces: tuple[Face, ...]) -> Trace:
+        from inntd.problems.conditions import slope_on
+
+        return slope_on(self, faces)
 
     def _undifferentiated(self, method: str) -> Unknown:
         if not isinstance(self.field, Unknown) or self.index:

@@ -7,13 +7,16 @@ the expression tells, and by :mod:`inntd.problems.calculus` otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import sympy
 
 from inntd.axes import Face
 from inntd.problems.fields import FieldSymbol, Unknown
+
+if TYPE_CHECKING:
+    from inntd.problems import conditions
 
 
 class Operator(sympy.Expr):  # type: ignore[misc]
@@ -43,6 +46,15 @@ class TimeDerivative(Operator):
     """The derivative in the axis of kind time."""
 
     label = "dt"
+
+    def at(self, point: Mapping[str, float] | None = None, /, **fixed: float) -> conditions.Trace:
+        """Return its trace at one end of the time axis: `dt(u).at(t=0) == 0`, a condition for `inntd.pinn.solve`."""
+        (inside,) = self.args
+        if not isinstance(inside, FieldSymbol) or not isinstance(inside.field, Unknown) or inside.index:
+            raise TypeError(f"conditions are about unknowns, their components and first derivatives, got ({self}).at()")
+        time = next(axis for axis in inside.field.axes if axis.kind == "time")
+        slope: FieldSymbol = inside.diff(time._sympy_())
+        return slope.at(point, **fixed)
 
 
 class Laplacian(Operator):

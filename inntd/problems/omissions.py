@@ -11,6 +11,7 @@ from inntd.axes import Axis
 from inntd.problems.algebra import COORDINATE
 from inntd.problems.breaks import zeros
 from inntd.problems.conditions import Dirichlet
+from inntd.problems.fields import FieldSymbol
 from inntd.problems.indicator import Indicator
 from inntd.problems.separate import BilinearTerm, LinearTerm
 from inntd.problems.text import shorten
@@ -48,6 +49,8 @@ def idle_indicators(axes: Sequence[Axis], expressions: Iterable[sympy.Expr]) -> 
     """Find indicators, and pieces, that are constant along an axis which they name: their breaks lie outside of it."""
     known = {axis.name: axis for axis in axes if not axis.discrete}
     for indicator, shown_name in sorted(_indicators(expressions).items(), key=str):
+        if indicator.atoms(FieldSymbol):  # where it switches, the solution tells
+            continue
         by_axis: dict[str, list[Relational]] = {}
         for relation in indicator.atoms(Relational):
             names = {symbol.name for symbol in relation.free_symbols}

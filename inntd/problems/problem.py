@@ -13,7 +13,7 @@ from inntd import _checks
 from inntd._checks import StabilityWarning
 from inntd.axes import Axis
 from inntd.problems import describe
-from inntd.problems.algebra import Terms
+from inntd.problems.algebra import BeyondLinear, Terms
 from inntd.problems.align import JUMPS_LEFT_OUT
 from inntd.problems.align import align as align_axes
 from inntd.problems.assembler import Assembler
@@ -21,6 +21,7 @@ from inntd.problems.conditions import (
     Condition,
     Dirichlet,
     Flux,
+    Slope,
     check_agreement,
     check_initial,
     check_whole_faces,
@@ -45,7 +46,10 @@ from inntd.problems.wellformed import check_orders, check_symbols, given_conditi
 
 
 class Problem:
-    """A linear boundary-value problem a(u, v) = l(v) with conditions on whole faces, separated by axis.
+    """A boundary-value problem with conditions on whole faces: linear, a(u, v) = l(v), and separated by axis.
+
+    A strong form may also be nonlinear, or of second order in time: such problems are for :func:`inntd.pinn.solve`, and
+    nothing of them is separated; `beyond` says why.
 
     Parameters
     ----------
@@ -95,6 +99,8 @@ class Problem:
         its error.
     exact_function
         A callable on points (K, D), None if no exact solution is given.
+    beyond
+        Why :func:`inntd.solve` cannot solve it and :func:`inntd.pinn.solve` can; empty for linear problems.
     setup_seconds
         How long all this took.
 
@@ -157,6 +163,10 @@ class Problem:
             "align": align, "separation_rank": self.separation_rank,
         }  # fmt: skip
         self.fluxes = tuple(condition for condition in self.written_conditions if isinstance(condition, Flux))
+        self.slopes = tuple(condition for condition in self.written_conditions if isinstance(condition, Slope))
+        self.beyond = f"the condition {self.slopes[0]} is about a derivative" if self.slopes else ""
+        if self.slopes and not self.is_strong:
+            raise ValueError(f"conditions: {self.slopes[0]} is for strong forms and inntd.pinn.solve")
         if self.fluxes and not self.is_strong:
             raise ValueError(
                 f"conditions: {self.fluxes[0]} is for strong forms; in a weak form add a term such as "
@@ -190,16 +200,28 @@ class Problem:
         return setting
 
     def _separate_form(self, name: str, separator: Separator, assembler: Assembler) -> None:
+        self.operator: tuple[BilinearTerm, ...] = ()
+        self.load: tuple[LinearTerm, ...] = ()
         for form in (*self.equations, self.weak):
             check_symbols(form, self.axes, name)
+        try:
+            self._separate_linear(name, separator, assembler)
+        except BeyondLinear as error:
+            if not self.is_strong:
+                raise
+            self.beyond = str(error)
+        if self.beyond:
+            self.operator, self.load = (), ()
+
+    def _separate_linear(self, name: str, separator: Separator, assembler: Assembler) -> None:
         try:
             terms = separator.terms(self.weak)
             if self.is_strong:
                 terms = by_parts(separator, terms)
                 terms = self._add_fluxes(terms, separator, assembler)
             operator, load = split_form(terms, self.setting)
-            self.operator: tuple[BilinearTerm, ...] = assembler.operator(operator)
-            self.load: tuple[LinearTerm, ...] = assembler.load(load)
+            self.operator = assembler.operator(operator)
+            self.load = assembler.load(load)
         except ValueError as error:
             raise type(error)(f"{name}: {error}") from None
         check_orders(self.operator, self.load, self.axes, name)
@@ -218,6 +240,10 @@ class Problem:
     def _separate_conditions(self, separator: Separator, assembler: Assembler, numerical: Numerical) -> None:
         parts: list[Dirichlet] = []
         for condition in (given for given in self.written_conditions if not isinstance(given, Flux)):
+            if isinstance(condition, Slope):
+                for value in condition.values:
+                    check_symbols(value, self.axes, f"the {condition}")
+                continue
             where = f"the value of {condition.name} on {shorten(condition).partition(' on ')[2]}"
             for value in condition.values:
                 check_symbols(value, self.axes, where)
@@ -226,6 +252,8 @@ class Problem:
         self.conditions: tuple[Dirichlet, ...] = join_equal(parts, self.setting.components)
         errors = [separation.error for separation in numerical.separations]
         check_agreement(self.conditions, self.setting.names(), 10.0 * max(errors, default=0.0))
+        if self.beyond:
+            return
         check_faces(self.operator, self.load, self.conditions, self.fluxes, self.setting)
         check_initial(self.operator, self.conditions, self.setting)
         check_parameters(self.axes, self.operator, self.load, self.conditions)
@@ -244,10 +272,12 @@ class Problem:
         found = [*idle_indicators(self.axes, [self.weak, *values])]
         found += [note for note in self.notes if JUMPS_LEFT_OUT in note]
         parts = self.setting, self.axes, self.operator, self.conditions
-        found += check_transport(*parts)
-        check_counts(*parts)
-        check_determined(*parts)
-        for doubt in found + doubts(*parts):
+        if not self.beyond:
+            found += check_transport(*parts)
+            check_counts(*parts)
+            check_determined(*parts)
+            found += doubts(*parts)
+        for doubt in found:
             warnings.warn(doubt, StabilityWarning, stacklevel=3)
 
     def _align(self) -> None:

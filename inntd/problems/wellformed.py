@@ -10,7 +10,7 @@ import sympy
 
 from inntd.axes import Axis
 from inntd.problems import describe
-from inntd.problems.algebra import Terms
+from inntd.problems.algebra import BeyondLinear, Terms
 from inntd.problems.conditions import Condition
 from inntd.problems.fields import Unknown
 from inntd.problems.given import check_domains
@@ -97,8 +97,8 @@ def check_orders(operator: Sequence[BilinearTerm], load: Sequence[LinearTerm], a
             remedy = (
                 "integrate by parts, or use strong=, which does it"
                 if axis.kind == "space" and name == "weak"
-                else "write the equation as one of first order in that axis"
+                else "write the equation as one of first order in that axis, or use inntd.pinn.solve"
             )
-            raise ValueError(
+            raise BeyondLinear(
                 f"{name}: a derivative of order {order} in the {axis.kind} axis {axis.name} is not supported; {remedy}"
             )

@@ -154,6 +154,8 @@ def solve(
     >>> answer.status, answer.model.rank
     ('converged', 1)
     """
+    if isinstance(problem, Problem) and problem.beyond:
+        raise ValueError(f"problem is not for inntd.solve ({problem.beyond}): use inntd.pinn.solve(problem)")
     begin = clock.perf_counter()
     options = Options(rank, tolerance, method, merge, seed, threads, progress)
     if adapt is not None:
