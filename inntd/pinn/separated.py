@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
-from scipy.stats import qmc
 
 from inntd.axes import Axis
 from inntd.models.result import Status
@@ -129,6 +128,8 @@ class SeparatedRun:
 
 def sobol(axes: Sequence[Axis], count: int, seed: int) -> Array:
     """Return at least `count` points (K, D) that fill the box evenly."""
+    from scipy.stats import qmc  # takes a second to import
+
     power = max(1, math.ceil(math.log2(count)))
     unit = qmc.Sobol(len(axes), seed=seed).random_base2(power)
     low, high = np.array([axis.domain for axis in axes]).T
