@@ -87,7 +87,8 @@ def imported_packages(paths: list[Path]) -> set[str]:
 
 
 def test_declared_dependencies_are_those_imported() -> None:
-    names = {"scikit-learn": "sklearn", "typing-extensions": "typing_extensions"}  # of the modules, where the packages are called otherwise
+    # The names of modules, where packages are called otherwise.
+    names = {"scikit-learn": "sklearn", "typing-extensions": "typing_extensions"}
     declared = {names.get(name := Requirement(text).name, name) for text in PROJECT["dependencies"]} - {"tomli"}
     assert imported_packages(list((ROOT / "inntd").rglob("*.py"))) - {"inntd", "tomli"} == declared
 
