@@ -226,3 +226,13 @@ def test_a_tensor_is_truncated_to_its_goal() -> None:
     assert error == pytest.approx(true, rel=1e-6)
     assert true <= 1e-5
     assert max(core.shape) < 8
+
+
+@pytest.mark.parametrize("method", ["auto", "direct", "alternating", "tucker", "minimal_residual"])
+def test_where_nothing_acts_the_solution_vanishes(method: Any) -> None:
+    x, t = it.Axis("x", 0, 1, elements=8), it.Axis("t", 0, 1, elements=24, kind="time")
+    u = it.unknown("u", x, t)
+    heat = it.Problem(strong=it.dt(u) - it.laplacian(u), conditions=[u.on(x) == 0, u.on(t.start) == 0])
+    answer = it.solve(heat, tolerance=1e-6, method=method)
+    assert answer.status == "converged"
+    assert answer.model.norm() == 0.0

@@ -102,6 +102,8 @@ class Root:
         """Return R^-1 x, or R^-T x."""
         if self.banded is None:
             return np.asarray(scipy.linalg.solve_triangular(self.dense, x, trans=int(transposed), check_finite=False))
+        if x.size == 0:  # LAPACK's wrapper writes beyond an empty array
+            return np.zeros_like(x)
         solved, _ = scipy.linalg.lapack.dtbtrs(self.banded, x, uplo="U", trans="T" if transposed else "N")
         return np.asarray(solved)
 
