@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--tolerance", type=float, metavar="E", help="relative L2 error to reach")
     run.add_argument("--method", metavar="NAME", help="route, such as reduced_basis (default: auto, by the problem)")
     run.add_argument("--merge", metavar="X,Y", help="axes that become one, with --method reduced_basis")
+    run.add_argument("--adapt", choices=("mesh",), help="refine the mesh until its error, too, meets the tolerance")
     run.add_argument("--slabs", type=_slabs, metavar="N", help="time slabs: how many, times T1,T2 in between, or auto")
     run.add_argument(
         "--output", type=Path, metavar="DIR", help="folder to write (default: the file without its suffix)"
@@ -134,7 +135,7 @@ def _run(options: argparse.Namespace) -> int:
 def _solve_options(file: ProblemFile, options: argparse.Namespace) -> dict[str, Any]:
     """Return the file's [solve] table; what the command line says of stopping, or of the route, replaces the file's."""
     given = dict(file.solve)
-    for names in (("rank", "tolerance"), ("method", "merge", "slabs")):
+    for names in (("rank", "tolerance"), ("method", "merge", "slabs"), ("adapt",)):
         chosen = {name: value for name in names if (value := getattr(options, name)) is not None}
         if chosen:
             given = {name: value for name, value in given.items() if name not in names} | chosen

@@ -297,6 +297,7 @@ _OPTIONS: dict[str, Callable[[str, Any], Any]] = {
     "method": _method,
     "merge": _merge,
     "slabs": _slabs,
+    "adapt": lambda name, value: _checks.one_of(name, value, ("mesh",)),
     "threads": _checks.positive_int,
 }
 
