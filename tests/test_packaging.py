@@ -211,7 +211,7 @@ def test_readme_names_only_commands_that_exist() -> None:
 
 def test_readme_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    solve, train = code_blocks(README, "python")
+    solve, train, ask = code_blocks(README, "python")
     names: dict[str, Any] = {}
     exec(compile(train, "README.md", "exec"), names)
     assert names["model"].score(names["X"][500:], names["y"][500:]) > 0.9999
@@ -222,6 +222,10 @@ def test_readme_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     middle = [[0.5] * 10]
     exact = 10 * 0.5**0.5
     assert float(again(middle)) == pytest.approx(exact, rel=1e-8)
+    exec(compile(ask.replace("print(it.calibrate(", "found = (it.calibrate("), "README.md", "exec"), names)
+    assert names["answer"].status == "converged"
+    assert names["found"].values["k"] == pytest.approx(2.0, abs=0.01)
+    assert "k = 2.00" in ask
 
 
 def test_the_guide_to_problems_is_true() -> None:
