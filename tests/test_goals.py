@@ -14,9 +14,10 @@ from sympy import exp, pi, sin
 from test_guarantee import dense_parts, line, number
 
 import inntd as it
+from inntd.axes.halving import halved
 from inntd.models.cp_form import CPForm
 from inntd.models.tucker_form import TuckerForm
-from inntd.problems.refine import finer, halved
+from inntd.problems.refine import finer
 from inntd.solvers import dual_residual
 from inntd.solvers.affine import affine_problem
 from inntd.solvers.goals import discrete_goal

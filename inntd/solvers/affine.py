@@ -18,10 +18,10 @@ import torch
 
 from inntd.axes import Axis
 from inntd.axes.banded import BandedMatrix
+from inntd.axes.halving import halved
 from inntd.models.memory import refuse_beyond
 from inntd.models.products import Products
 from inntd.problems import Problem
-from inntd.problems.refine import halved
 from inntd.problems.separate import AxisForm, AxisFunction, LoadForm
 from inntd.solvers.lifting import Lifting, lift
 from inntd.solvers.merged import SparseSpace, transposition

@@ -25,7 +25,7 @@ from inntd.models.reduced import ReducedModel
 from inntd.models.result import Answer, Status
 from inntd.models.tucker_form import TuckerForm
 from inntd.problems import Problem
-from inntd.problems.refine import finer, moved
+from inntd.problems.refine import finer, on_axes_of
 from inntd.solvers.alternating import Outcome, Plan, nothing_free
 from inntd.solvers.automatic import solve_automatic
 from inntd.solvers.below import NoBoundError, below_of
@@ -146,7 +146,7 @@ def goal_error(
             f"answer must hold a CPModel, a TuckerModel or a ReducedModel, got {type(model).__name__}; of slabs take "
             "the last one's problem and model"
         )
-    problem = moved(problem, model.axes)  # its mesh may be another one, such as an adapted one
+    problem = on_axes_of(problem, model.axes)  # its mesh may be another one, such as an adapted one
     system, functional = assemble(problem), discrete_goal(problem, goal)
     if constant_nullspace(system):
         raise ValueError("problem must not leave a constant open: add a condition, or a term with u, for an adjoint")

@@ -30,7 +30,7 @@ from inntd.models.forms import Form
 from inntd.models.norms import exp, normalised
 from inntd.models.result import Answer, ErrorEstimate
 from inntd.problems import Problem
-from inntd.problems.refine import moved
+from inntd.problems.refine import on_axes_of
 from inntd.solvers.below import Below, NoBoundError, below_of
 from inntd.solvers.exponential_sums import exponential_sum
 from inntd.solvers.operator import DiscreteSystem, assemble
@@ -113,7 +113,7 @@ def error_bound(problem: Problem, answer: Answer[Any] | CPModel | TuckerModel) -
             f"answer must hold a CPModel or a TuckerModel, got {type(model).__name__}; a ReducedModel has its own "
             "method error_bound"
         )
-    return bound_of(assemble(moved(problem, model.axes)), model)
+    return bound_of(assemble(on_axes_of(problem, model.axes)), model)
 
 
 def certified(estimate: ErrorEstimate, bound: ErrorBound, tolerance: float | None = None) -> ErrorEstimate:
