@@ -30,10 +30,11 @@ from inntd.solvers.alternating import Outcome, Plan, nothing_free
 from inntd.solvers.automatic import solve_automatic
 from inntd.solvers.below import NoBoundError, below_of
 from inntd.solvers.free import free_system
-from inntd.solvers.goals import DiscreteGoal, Goal, discrete_goal
+from inntd.solvers.goals import DiscreteGoal, Goal, GoalError, discrete_goal
 from inntd.solvers.guarantee import log_dual_norm
 from inntd.solvers.nullspace import constant_nullspace
 from inntd.solvers.operator import DiscreteSystem, adjoint, assemble
+from inntd.solvers.reduced_goals import reduced_goal
 from inntd.solvers.residual_form import TooLargeError, free_form, pairing, residual_form
 
 Vector = npt.NDArray[np.float64]
@@ -41,49 +42,6 @@ Vector = npt.NDArray[np.float64]
 ADJOINT_TOLERANCE = 1e-3  # its error is what the estimate is off by, relatively
 MOST_MODES = 200
 ROUNDING = 1e-15  # of a value, relatively
-
-
-@dataclass(frozen=True)
-class GoalError:
-    """A functional of an answer, and how far it is from that of the exact solution.
-
-    Attributes
-    ----------
-    value
-        Of the answer.
-    algebraic
-        Estimated difference, with its sign, of the discrete solution's value to this one.
-    discretisation
-        Estimated difference of the exact solution's value to that of the discrete solution; None if not asked for.
-    bound
-        Guaranteed bound of how far the discrete solution's value is from ``value + algebraic``, up to round-off; None
-        where there is no bound of the residual.
-    adjoint
-        How the adjoint solution ended; of two, the one that did not converge. Estimates are as good as it is.
-    """
-
-    value: float
-    algebraic: float
-    discretisation: float | None = None
-    bound: float | None = None
-    adjoint: Status = "converged"
-
-    @property
-    def error(self) -> float:
-        """The estimated error, with its sign: what has to be added to the value."""
-        return self.algebraic + (self.discretisation or 0.0)
-
-    @property
-    def corrected(self) -> float:
-        """The value with its estimated error added: it converges twice as fast."""
-        return self.value + self.error
-
-    def __str__(self) -> str:
-        mesh = "not computed" if self.discretisation is None else f"{self.discretisation:+.1e}"
-        text = f"{self.value:.8g}, corrected {self.corrected:.8g} (algebraic {self.algebraic:+.1e}, mesh {mesh})"
-        if self.adjoint != "converged":
-            text += f", the adjoint solution ended as {self.adjoint}"
-        return text if self.bound is None else f"{text}, guaranteed to {self.bound:.1e} against the discrete solution"
 
 
 def goal_error(
@@ -136,8 +94,6 @@ def goal_error(
     """
     model = answer.model if isinstance(answer, Answer) else answer
     if isinstance(model, ReducedModel):
-        from inntd.solvers.reduced_goals import reduced_goal
-
         if mesh:
             raise ValueError("mesh must be False for a ReducedModel: solve on a finer mesh, and compare")
         return reduced_goal(problem, model, goal, tolerance=tolerance).mean()

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from inntd import _checks
 from inntd.axes import Axis, assembly
 from inntd.models.cp_form import CPForm
+from inntd.models.result import Status
 from inntd.problems import Problem
 from inntd.problems.assembler import Assembler
 from inntd.problems.exact import separate_exact
@@ -62,6 +63,49 @@ class Goal:
         parts = [f"{name}={place}" for name, place in self.places.items()]
         parts += [] if self.weight == 1 else [f"weight={shorten(self.weight)}"]
         return f"Goal({', '.join(parts)})"
+
+
+@dataclass(frozen=True)
+class GoalError:
+    """A functional of an answer, and how far it is from that of the exact solution.
+
+    Attributes
+    ----------
+    value
+        Of the answer.
+    algebraic
+        Estimated difference, with its sign, of the discrete solution's value to this one.
+    discretisation
+        Estimated difference of the exact solution's value to that of the discrete solution; None if not asked for.
+    bound
+        Guaranteed bound of how far the discrete solution's value is from ``value + algebraic``, up to round-off; None
+        where there is no bound of the residual.
+    adjoint
+        How the adjoint solution ended; of two, the one that did not converge. Estimates are as good as it is.
+    """
+
+    value: float
+    algebraic: float
+    discretisation: float | None = None
+    bound: float | None = None
+    adjoint: Status = "converged"
+
+    @property
+    def error(self) -> float:
+        """The estimated error, with its sign: what has to be added to the value."""
+        return self.algebraic + (self.discretisation or 0.0)
+
+    @property
+    def corrected(self) -> float:
+        """The value with its estimated error added: it converges twice as fast."""
+        return self.value + self.error
+
+    def __str__(self) -> str:
+        mesh = "not computed" if self.discretisation is None else f"{self.discretisation:+.1e}"
+        text = f"{self.value:.8g}, corrected {self.corrected:.8g} (algebraic {self.algebraic:+.1e}, mesh {mesh})"
+        if self.adjoint != "converged":
+            text += f", the adjoint solution ended as {self.adjoint}"
+        return text if self.bound is None else f"{text}, guaranteed to {self.bound:.1e} against the discrete solution"
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ from inntd.models.sampling import sobol_points
 from inntd.models.successive import SuccessiveConstraints
 from inntd.problems import Problem
 from inntd.solvers.affine import Affine, affine_problem
-from inntd.solvers.dual_residual import GoalError
-from inntd.solvers.goals import DiscreteGoal, Goal, discrete_goal
+from inntd.solvers.goals import DiscreteGoal, Goal, GoalError, discrete_goal
 from inntd.solvers.merged import SparseSpace
 from inntd.solvers.reduced_basis import reduce
 
