@@ -67,7 +67,7 @@ def run(case: Case, repeat: int) -> dict[str, Any]:
     answer = runs[-1][2]
     points = parameters(problem, case.points)
     errors, bounds = compared(problem, answer.model, case.direct, points)
-    worst, estimate = float(errors.max()), answer.error_estimate.total
+    worst, estimate = float(errors.max()), answer.error_estimate.algebraic
     rejected = None if worst <= case.error else f"the error {worst:.2e} exceeds {case.error:.0e}"
     return {
         "case": case.name,
