@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 from sympy import exp, pi, sin
 from test_discretisation import corner, heat, layer, parameter, poisson, sines, singular_sources
 
@@ -281,3 +282,19 @@ def test_an_interrupt_keeps_the_best_mesh(at: int, monkeypatch: pytest.MonkeyPat
     assert answer.status == "interrupted"
     assert len(answer.history) == at - 1
     assert np.isfinite(answer.error_estimate.total)
+
+
+def test_slabs_that_the_solver_chose_by_itself_meet_at_the_same_times_on_all_meshes() -> None:
+    x, y, z = (it.Axis(name, -10, 10, elements=24) for name in "xyz")
+    t = it.Axis("t", 0, 0.1, elements=24, kind="time")
+    u = it.unknown("u", x, y, z, t)
+    exact = (1 - sympy.exp(-15 * t)) * sympy.exp(-(y**2) - (x - 100 * t + 5) ** 2)
+    travelling = it.Problem(
+        strong=it.dt(u) - it.laplacian(u) - (it.dt(exact) - it.laplacian(exact)),
+        conditions=[u.on(x, y) == 0, u.at(t=0) == 0],
+    )
+    answer = it.solve(travelling, tolerance=1e-2, adapt="mesh", progress=False)
+    assert answer.status == "converged"
+    assert answer.error_estimate.total <= 1e-2
+    assert len(answer.history) > 1
+    assert isinstance(answer.model, it.SlabModel)

@@ -122,19 +122,15 @@ class Solution:
     tensor: Array
     masses: list[Array]
 
-    def off(self, columns: Sequence[Array], weights: Array) -> tuple[float, float]:
-        """Return the squared norms of the difference to sum_k w_k (x)_d columns[d][:, k], and of the solution."""
-        inner = [b.T @ m @ own for b, m, own in zip(self.bases, self.masses, columns, strict=True)]
-        total = combined(inner, weights)
-        square = float(((total - self.tensor) ** 2).sum())
-        for d, (b, own) in enumerate(zip(self.bases, columns, strict=True)):
-            outside = own - b @ inner[d]
-            if b.shape[1] < b.shape[0]:
-                product = np.multiply.outer(weights, weights)
-                for e, (mass, part) in enumerate(zip(self.masses, columns, strict=True)):
-                    part = outside if e == d else part
-                    product = product * (part.T @ mass @ part)
-                square += max(0.0, float(product.sum()))
+    def off(self, form: Form) -> tuple[float, float]:
+        """Return the squared norms of the difference to a form, and of the solution."""
+        inner = [b.T @ m @ own for b, m, own in zip(self.bases, self.masses, form.columns, strict=True)]
+        square = float(((form.mapped(inner) - self.tensor) ** 2).sum())
+        grams = [own.T @ m @ own for m, own in zip(self.masses, form.columns, strict=True)]
+        for d, (b, own, mass) in enumerate(zip(self.bases, form.columns, self.masses, strict=True)):
+            if b.shape[1] < b.shape[0]:  # what lies outside of the kept eigenvectors
+                outside = own - b @ inner[d]
+                square += max(0.0, form.square([*grams[:d], outside.T @ mass @ outside, *grams[d + 1 :]]))
         return square, float((self.tensor**2).sum())
 
 
@@ -253,20 +249,56 @@ def _kronecker(system: System, masses: Sequence[Array]) -> Solution:
     return Solution([np.linalg.inv(upper) for upper in uppers], tensor, list(masses))
 
 
-def columns_of(model: Any, system: System) -> tuple[list[Array], Array]:
-    """Return the nodal columns of a CP or Tucker model on the free nodes, and the weights of their products."""
-    if not hasattr(model, "factors") or hasattr(model, "merged"):
-        model = model.to_cp(tolerance=1e-10)
-    factors = [factor.detach().numpy()[free] for factor, free in zip(model.factors, system.free, strict=True)]
-    if not hasattr(model, "core"):
-        return factors, np.ones(factors[0].shape[1])
-    core = model.core.detach().numpy()
-    # The longest axis takes its columns along: one product fewer per entry of the core.
-    d = int(np.argmax(core.shape))
-    places = np.indices([r for e, r in enumerate(core.shape) if e != d]).reshape(core.ndim - 1, -1)
-    columns = [factors[e][:, places[e - (e > d)]] for e in range(core.ndim) if e != d]
-    columns.insert(d, factors[d] @ np.moveaxis(core, d, 0).reshape(core.shape[d], -1))
-    return columns, np.ones(places.shape[1])
+@dataclass
+class Form:
+    """A CP or Tucker model on the free nodes: columns (n_d, r_d) per axis, and the numbers that combine them.
+
+    Attributes
+    ----------
+    core
+        Weights (r,) of the products of columns of equal number, or the Tucker core (r_1, ..., r_D).
+    """
+
+    columns: list[Array]
+    core: Array
+
+    @classmethod
+    def of(cls, model: Any, system: System) -> Form:
+        """Return a model's nodal values."""
+        if not hasattr(model, "factors") or hasattr(model, "merged"):
+            model = model.to_cp(tolerance=1e-10)
+        columns = [factor.detach().numpy()[free] for factor, free in zip(model.factors, system.free, strict=True)]
+        return cls(columns, model.core.detach().numpy() if hasattr(model, "core") else np.ones(columns[0].shape[1]))
+
+    def mapped(self, columns: Sequence[Array]) -> Array:
+        """Return the combination of other columns (m_d, r_d) as a full tensor (m_1, ..., m_D)."""
+        if self.core.ndim == 1:
+            return combined(columns, self.core)
+        tensor = self.core
+        for own in columns:  # the first axis becomes the last
+            tensor = np.tensordot(tensor, own, axes=(0, 1))
+        return np.asarray(tensor)
+
+    def square(self, grams: Sequence[Array]) -> float:
+        """Return the squared norm of the combination of columns of which these are the inner products."""
+        if self.core.ndim == 1:
+            return float(np.prod([np.outer(self.core, self.core), *grams], axis=0).sum())
+        return float((self.core * self.mapped(grams)).sum())
+
+    def fixed(self, d: int, vector: Array) -> Form:
+        """Return the form on the other axes, where a functional takes an axis' columns to numbers."""
+        numbers, rest = vector @ self.columns[d], self.columns[:d] + self.columns[d + 1 :]
+        return Form(rest, self.core * numbers if self.core.ndim == 1 else np.tensordot(self.core, numbers, (d, 0)))
+
+    def at(self, tables: Sequence[Array]) -> Array:
+        """Return the values (K,) where the tables (K, n_d) tell the nodes' basis functions."""
+        rows = [table @ own for table, own in zip(tables, self.columns, strict=True)]
+        if self.core.ndim == 1:
+            return np.asarray(np.prod(rows, axis=0) @ self.core)
+        values = np.tensordot(rows[0], self.core, axes=1)
+        for own in rows[1:]:
+            values = np.einsum("ki...,ki->k...", values, own)
+        return np.asarray(values)
 
 
 class Direct:
@@ -299,14 +331,13 @@ class Direct:
 
     def error(self, model: Any) -> float:
         """Return the relative L2 distance of a model to the solution."""
-        columns, weights = columns_of(model, self.system)
-        rest = [d for d in range(len(columns)) if d not in self.places]
+        form = Form.of(model, self.system)
         off = size = 0.0
         for solution, vectors, probability in self.parts:
-            own = weights
+            own = form
             for d, vector in zip(self.places, vectors, strict=True):
-                own = own * (vector @ columns[d])
-            squares = solution.off([columns[d] for d in rest], own)
+                own = own.fixed(d, vector)
+            squares = solution.off(own)
             off, size = off + squares[0] / probability, size + squares[1] / probability
         return float(np.sqrt(off)) / float(model.norm()) if self.system.lifted else float(np.sqrt(off / size))
 
@@ -355,11 +386,7 @@ class AtPoints:
 
     def error(self, model: Any) -> float:
         """Return the relative L2 distance of a model to the solution."""
-        columns, weights = columns_of(model, self.system)
-        values = np.broadcast_to(weights, (POINTS, len(weights)))
-        for table, own in zip(self.tables, columns, strict=True):
-            values = values * (table @ own)
-        off = values.sum(axis=1) - self.exact
+        off = Form.of(model, self.system).at(self.tables) - self.exact
         if not self.system.lifted:
             return float(np.linalg.norm(off) / np.linalg.norm(self.exact))
         return float(np.sqrt(self.volume * np.mean(off**2))) / float(model.norm())

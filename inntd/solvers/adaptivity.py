@@ -7,7 +7,6 @@ are multiplied by what was missing. So no estimate is believed before two meshes
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -75,6 +74,10 @@ class Search:
     def step(self) -> MeshStep:
         """The last mesh."""
         return self.history[-1]
+
+    def restart(self) -> None:
+        """Forget the meshes so far."""
+        self.history, self.best, self.last, self.errors, self.missing = [], None, None, [], 1.0
 
     def take(self, answer: Answer[Any]) -> None:
         """Judge the solution on one more mesh."""
@@ -163,7 +166,7 @@ def solve_adaptive(
         problem, slabs = at_times(problem, slabs)
     search = Search(tolerance, time.perf_counter())
     try:
-        status, message = _refine(search, problem, functools.partial(solve, slabs=slabs))
+        status, message = _refine(search, problem, slabs, solve)
     except KeyboardInterrupt:
         if search.best is None:
             raise
@@ -171,11 +174,17 @@ def solve_adaptive(
     return _answer(search, status, message)
 
 
-def _refine(search: Search, problem: Problem, solve: Solve) -> tuple[Status, str]:
+def _refine(search: Search, problem: Problem, slabs: Slabs | None, solve: Solve) -> tuple[Status, str]:
     """Solve on one mesh after the other until there is a reason to stop; return it."""
     aim = max(ALGEBRAIC * search.tolerance, FIRST)
     while True:
-        search.take(solve(problem, tolerance=aim))
+        answer = solve(problem, tolerance=aim, slabs=slabs)
+        if slabs is None and isinstance(answer.model, SlabModel):
+            # The solver chose slabs by itself: begin again with these times, so that meshes can be compared.
+            problem, slabs = at_times(problem, _meetings(answer.model))
+            search.restart()
+            continue
+        search.take(answer)
         stopped = _stopped(search)
         if stopped is not None:
             return stopped
@@ -185,6 +194,12 @@ def _refine(search: Search, problem: Problem, solve: Solve) -> tuple[Status, str
             return "stagnated", refused
         problem = problem.on_axes(*axes)
         aim = max(ALGEBRAIC * search.tolerance, min(BALANCE * search.goal(), FIRST))
+
+
+def _meetings(model: SlabModel) -> list[float]:
+    """Return the times where slabs meet."""
+    own = [next(axis for axis in slab.axes if axis.name == model.axis.name) for slab in model.slabs]  # type: ignore[union-attr]
+    return [float(axis.domain[1]) for axis in own[:-1]]
 
 
 def at_times(problem: Problem, slabs: Slabs) -> tuple[Problem, list[float]]:
