@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from inntd.models import CPModel, TuckerModel
 from inntd.models.cp_form import CPForm
 from inntd.models.forms import Form
 from inntd.models.norms import exp
+from inntd.models.points import check_points
 from inntd.models.reduced import ReducedModel
 from inntd.models.result import Answer, Status
 from inntd.models.tucker_form import TuckerForm
@@ -141,9 +143,7 @@ def error_at(
     >>> bool(abs(found.corrected - 0.0736713) < 2e-6 < abs(found.error))  # one mode is off, the corrected value is not
     True
     """
-    x = np.asarray(points, dtype=np.float64)
-    if x.ndim != 2 or x.shape[1] != len(problem.axes):
-        raise ValueError(f"points must have the shape (K, {len(problem.axes)}), got {x.shape}")
+    x = check_points(points, problem.axes, torch.empty(0, dtype=torch.float64), "raise")
     names = [axis.name for axis in problem.axes]
     return [
         goal_error(problem, answer, Goal(dict(zip(names, row, strict=True))), mesh=mesh, tolerance=tolerance)
