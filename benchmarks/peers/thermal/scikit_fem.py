@@ -2,8 +2,8 @@
 
 scikit-fem: biquadratic squares, one matrix per block assembled beforehand, a sparse direct solution per parameter.
 inntd: the model of all parameters, whose offline time counts apart. Errors of both are relative, at 2000 random places,
-against scikit-fem on a mesh of three times as many elements, the largest of a few random parameters: they include the
-mesh.
+against scikit-fem on a mesh of three times as many elements, the largest of a few random parameters. They include the
+mesh; at the corner where four conductivities meet the solution is singular, and that reference is off by some 1e-4.
 """
 
 from __future__ import annotations
@@ -91,6 +91,8 @@ def run(name: str, repeat: int) -> dict[str, Any]:
         errors.append([np.linalg.norm(values - exact) / np.linalg.norm(exact) for values in (ours, see_own @ full)])
     error, peer = (float(worst) for worst in np.max(errors, axis=0))
     online, peer_seconds = reduced.online(model, points), float(np.median(seconds))
+    names = [axis.name for axis in stated.axes[2:]]
+    fields = [harness.clocked(lambda point=point: whole(model, names, point, len(own.load)))[1] for point in points]
     rejected = None if error <= max(LEAST, 3 * peer) else f"the error {error:.2e} exceeds {max(LEAST, 3 * peer):.0e}"
     return {
         "case": name,
@@ -104,13 +106,20 @@ def run(name: str, repeat: int) -> dict[str, Any]:
         "peer_error": peer,
         "peer_unknowns": len(own.load),
         "peer_seconds_cpu": harness.significant(peer_seconds),
-        "ratio_online": harness.significant(peer_seconds / online),
+        "field_seconds": harness.significant(float(np.median(fields))),
+        "ratio_field": harness.significant(peer_seconds / float(np.median(fields))),
         "repeats": repeat,
         "threads": 1,
         "load": harness.load(),
         "rejected": rejected,
         **harness.environment(),
     }
+
+
+def whole(model: Any, names: list[str], point: Array, unknowns: int) -> Any:
+    """Return the field of one parameter at as many equally spaced places as scikit-fem has unknowns."""
+    line = np.linspace(0, 1, round(unknowns**0.5))
+    return model.grid(x=line, y=line, **dict(zip(names, map(float, point), strict=True)))
 
 
 def main() -> int:
