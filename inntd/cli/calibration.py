@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inntd.cli import given
 from inntd.cli.status import DONE, NOT_CONVERGED
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ def add_commands(command: Callable[[str, Any, str], argparse.ArgumentParser]) ->
     parser.add_argument(
         "data", type=Path, nargs="+", metavar="DATA", help="a .csv, .parquet or .npy file; one per experiment"
     )
-    parser.add_argument("--free", type=_names, required=True, metavar="NAMES", help="unknown axes, such as k,P")
+    parser.add_argument("--free", type=given.names, required=True, metavar="NAMES", help="unknown axes, such as k,P")
     parser.add_argument(
-        "--separate", type=_names, metavar="NAMES", help="of these, the ones that each file has its own of"
+        "--separate", type=given.names, metavar="NAMES", help="of these, the ones that each file has its own of"
     )
     parser.add_argument("--value", metavar="COLUMN", help="what was measured (default: the column that is no axis)")
     parser.add_argument("--noise", metavar="S", help="standard deviation, or a column of them (default: estimated)")
@@ -54,10 +55,6 @@ def add_commands(command: Callable[[str, Any, str], argparse.ArgumentParser]) ->
     parser.add_argument("--force", action="store_true", help="overwrite an earlier output")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the report")
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _setting(text: str) -> tuple[str, float]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from inntd.cli import given
 from inntd.cli.status import DONE
 
 NAMES = ("html", "c", "onnx", "npz", "xarray", "hdf5", "vtk")
@@ -70,17 +71,17 @@ def _export(options: argparse.Namespace) -> int:
         raise ValueError(f"say what to write: --format {'|'.join(NAMES)}, or --output with the suffix of one")
     name = format_of(options.output or Path(), options.format)
     path = options.output or options.model.with_suffix(FORMATS[name].suffixes[0])
-    model = hold(inntd.load(options.model), coordinates("--at", options.at))
-    given = {
+    model = hold(inntd.load(options.model), given.coordinates("--at", options.at))
+    chosen = {
         "name": options.name,
         "points": _points(options.points),
-        "along": None if options.along is None else _parts([options.along]),
+        "along": None if options.along is None else given.names(options.along),
         "dtype": options.dtype,
         "title": options.title,
         "indices": _indices(model) if name == "html" else None,
     }
     try:
-        files = export(model, path, name, overwrite=options.force, **{k: v for k, v in given.items() if v is not None})
+        files = export(model, path, name, overwrite=options.force, **{k: v for k, v in chosen.items() if v is not None})
     except FileExistsError as error:
         text = str(error).partition(" exists already")[0]
         raise FileExistsError(f"{text} would be overwritten; allow it with --force, or use --output") from None
@@ -91,41 +92,15 @@ def _export(options: argparse.Namespace) -> int:
     return DONE
 
 
-def coordinates(option: str, texts: Sequence[str]) -> dict[str, float]:
-    """Return numbers by axis from texts such as ``"k=2, t=0.1"``.
-
-    Examples
-    --------
-    >>> coordinates("--at", ["k=2, x[1]=0.5", "t=1e-3"])
-    {'k': 2.0, 'x[1]': 0.5, 't': 0.001}
-    """
-    found: dict[str, float] = {}
-    for part in _parts(texts):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or not name:
-            raise ValueError(f"{option} must be a name and a value, such as k=2.5, got {part!r}")
-        if name in found:
-            raise ValueError(f"{option} must name each axis once, got {name!r} twice")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            raise ValueError(f"{option} must give a number for {name}, got {value!r}") from None
-    return found
-
-
 def _points(texts: Sequence[str]) -> int | dict[str, int] | None:
-    parts = _parts(texts)
+    parts = [part for text in texts for part in given.names(text)]
     if len(parts) == 1 and parts[0].isdecimal():
         return int(parts[0])
-    counts = coordinates("--points", parts)
+    counts = given.coordinates("--points", parts)
     odd = [name for name, count in counts.items() if count != int(count)]
     if odd:
         raise ValueError(f"--points must be whole numbers, got {counts[odd[0]]} for {odd[0]}")
     return {name: int(count) for name, count in counts.items()} or None
-
-
-def _parts(texts: Sequence[str]) -> list[str]:
-    return [part.strip() for text in texts for part in text.split(",") if part.strip()]
 
 
 def _indices(model: Any) -> Any:
